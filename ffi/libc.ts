@@ -1,0 +1,59 @@
+import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
+import type { Outcome } from "./platform.ts";
+import { platform } from "./platform.ts";
+
+/** Signatures as in the man pages; each parameter named. */
+const SOCKET_SYMBOLS = {
+  /** setsockopt(2): fd, level, name, const void *value, socklen_t length */
+  setsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+  /** getsockopt(2): fd, level, name, void *value, socklen_t *length */
+  getsockopt: { args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
+} as const;
+
+const AFFINITY_SYMBOLS = {
+  /** sched_setaffinity(2): pid_t pid (0 = calling thread), size_t length, const cpu_set_t *mask */
+  sched_setaffinity: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
+  /** sched_getaffinity(2): pid_t pid, size_t length, cpu_set_t *mask */
+  sched_getaffinity: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
+} as const;
+
+/** Opens libc with the given symbols by the first name that works; every Worker has a handle of its own. */
+function open<Symbols extends Parameters<typeof dlopen>[1]>(symbols: Symbols) {
+  const errnoFunction = platform.errnoFunction;
+  if (errnoFunction === null) return null;
+  for (const name of platform.libcNames) {
+    try {
+      const calls = dlopen(name, symbols).symbols;
+      const errno = dlopen(name, { [errnoFunction]: { args: [], returns: FFIType.ptr } }).symbols[errnoFunction];
+      return { calls, errno: () => errnoAt(errno?.() ?? null) };
+    } catch {
+      continue;
+    }
+  }
+  return null;
+}
+
+function errnoAt(address: unknown): number {
+  return typeof address === "number" && address !== 0 ? read.i32(address as Pointer, 0) : 0;
+}
+
+/** Opened at first use and kept: null once known to be missing. */
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
+}
+
+export const socketCalls = once(() => open(SOCKET_SYMBOLS));
+export const affinityCalls = once(() => (platform.hasThreadAffinity ? open(AFFINITY_SYMBOLS) : null));
+
+/** The answer for a system without the call. */
+export function notSupported(what: string): Outcome<never> {
+  return { ok: false, supported: false, message: `${what} is not supported on ${platform.name}` };
+}
+
+/** The answer for a call that the system refused. */
+export function refused(what: string, errno: number): Outcome<never> {
+  return { ok: false, supported: true, message: `${what} was refused by the system (errno ${errno})` };
+}
+
+export { ptr };

@@ -1,0 +1,36 @@
+import { darwin } from "./darwin.ts";
+import { linux } from "./linux.ts";
+import { unsupported } from "./unsupported.ts";
+
+/** What an operation beyond Bun's own sockets gave: not being supported here is an answer, not a crash. */
+export type Outcome<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly supported: boolean; readonly message: string };
+
+/** Numbers and names of one operating system, behind one signature; null = this system has no such thing. */
+export interface Platform {
+  /** As a user would write it. */
+  readonly name: string;
+  /** Tried in order; the first that opens is used. */
+  readonly libcNames: readonly string[];
+  /** The function that returns the address of this thread's errno. */
+  readonly errnoFunction: "__errno_location" | "__error" | null;
+  readonly socketLevel: number;
+  readonly sendBufferOption: number;
+  readonly receiveBufferOption: number;
+  readonly keepalive: KeepaliveOptions | null;
+  readonly hasThreadAffinity: boolean;
+}
+
+/** Options of level IPPROTO_TCP that bound how long a silent peer is believed to be there. */
+export interface KeepaliveOptions {
+  readonly idleSeconds: number;
+  readonly intervalSeconds: number;
+  readonly probes: number;
+  /** How long sent data may stay unacknowledged. */
+  readonly unacknowledged: { readonly option: number; readonly unitsPerSecond: number };
+}
+
+/** The one of the machine this runs on. */
+export const platform: Platform =
+  process.platform === "linux" ? linux : process.platform === "darwin" ? darwin : unsupported;

@@ -1,0 +1,57 @@
+import { notSupported, ptr, refused, socketCalls } from "./libc.ts";
+import { type Outcome, platform } from "./platform.ts";
+
+const SIZE_OF_INT = 4;
+/** IPPROTO_TCP, the same everywhere (RFC 1700). */
+const TCP_LEVEL = 6;
+
+export type BufferDirection = "send" | "receive";
+
+/** Asks for SO_SNDBUF or SO_RCVBUF of an open socket; the system may grant less or more (read it back). */
+export function setSocketBuffer(fd: number, direction: BufferDirection, bytes: number): Outcome<null> {
+  return setInteger(fd, platform.socketLevel, bufferOption(direction), bytes, `setting the ${direction} buffer`);
+}
+
+/** SO_SNDBUF or SO_RCVBUF in force, in bytes; Linux tells twice the usable size (socket(7)). */
+export function readSocketBuffer(fd: number, direction: BufferDirection): Outcome<number> {
+  const libc = socketCalls();
+  if (libc === null) return notSupported(`reading the ${direction} buffer`);
+  const value = new Int32Array(1);
+  const length = new Uint32Array([SIZE_OF_INT]);
+  const status = libc.calls.getsockopt(fd, platform.socketLevel, bufferOption(direction), ptr(value), ptr(length));
+  if (status !== 0) return refused(`reading the ${direction} buffer`, libc.errno());
+  return { ok: true, value: value[0] ?? 0 };
+}
+
+/**
+ * Bounds how long a TCP connection outlives a peer that vanished without a packet: about `seconds`, whether data is
+ * unacknowledged (TCP_USER_TIMEOUT, tcp(7)) or the connection is idle (keepalive must be on already).
+ */
+export function limitSilence(fd: number, seconds: number): Outcome<null> {
+  const options = platform.keepalive;
+  if (options === null) return notSupported("bounding a silent connection");
+  const idleSeconds = Math.max(1, Math.floor(seconds / 2));
+  const settings: readonly (readonly [number, number])[] = [
+    [options.idleSeconds, idleSeconds],
+    [options.intervalSeconds, 1],
+    [options.probes, Math.max(1, seconds - idleSeconds)],
+    [options.unacknowledged.option, seconds * options.unacknowledged.unitsPerSecond],
+  ];
+  for (const [option, value] of settings) {
+    const outcome = setInteger(fd, TCP_LEVEL, option, value, "bounding a silent connection");
+    if (!outcome.ok) return outcome;
+  }
+  return { ok: true, value: null };
+}
+
+function bufferOption(direction: BufferDirection): number {
+  return direction === "send" ? platform.sendBufferOption : platform.receiveBufferOption;
+}
+
+function setInteger(fd: number, level: number, option: number, value: number, what: string): Outcome<null> {
+  const libc = socketCalls();
+  if (libc === null) return notSupported(what);
+  const bytes = new Int32Array([value]);
+  const status = libc.calls.setsockopt(fd, level, option, ptr(bytes), SIZE_OF_INT);
+  return status === 0 ? { ok: true, value: null } : refused(what, libc.errno());
+}

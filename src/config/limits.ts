@@ -1,0 +1,20 @@
+/** Bounds that the command line, the library and the wire share. */
+export const MAX_STREAMS = 255;
+/** The test id that opens every TCP stream. */
+export const MIN_TCP_LENGTH_BYTES = 16;
+/** A sender holds one such buffer for each stream. */
+export const MAX_TCP_LENGTH_BYTES = 16 * 1024 * 1024;
+/** Test id, packet id, seconds, nanoseconds. */
+export const MIN_UDP_LENGTH_BYTES = 36;
+/** The largest UDP payload over IPv4 (RFC 768, RFC 791: 65,535 less 20 and 8 bytes of headers). */
+export const MAX_UDP_LENGTH_BYTES = 65_507;
+/** What one UDP packet counts for beyond its payload (RFC 768). */
+export const UDP_HEADER_BYTES = 8;
+/** setsockopt(2) takes an int. */
+export const MAX_BUFFER_BYTES = 2 ** 31 - 1;
+export const MAX_DURATION_SECONDS = 31 * 86_400;
+export const MAX_OMIT_SECONDS = MAX_DURATION_SECONDS;
+/** 8 Pb/s; everything above is not a rate. */
+export const MAX_BANDWIDTH_BYTES_PER_SECOND = 1e15;
+/** A receiver that saw nothing for this long has failed; both ends of the protocol rely on it. */
+export const RECEIVER_SILENCE_SECONDS = 3;
