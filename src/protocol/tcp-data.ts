@@ -1,0 +1,44 @@
+/*
+ * What a TCP sender writes, again and again, a buffer of `length` bytes:
+ *
+ *   0                        16
+ *   +------------------------+------------------------------------
+ *   | test id, 16 bytes      | byte i holds i mod 256
+ *   +------------------------+------------------------------------
+ *
+ * Only the first 16 bytes of a connection matter to the receiver: they admit it.
+ */
+import type { TestId } from "./messages.ts";
+
+export const TEST_ID_BYTES = 16;
+
+/** Fills everything behind the first `headerBytes` with the pattern that both families use. */
+export function fillPattern(buffer: Uint8Array, headerBytes: number): void {
+  for (let i = headerBytes; i < buffer.length; i++) buffer[i] = i & 0xff;
+}
+
+export function makeTcpBuffer(testId: TestId, lengthBytes: number): Uint8Array {
+  const buffer = new Uint8Array(lengthBytes);
+  buffer.set(testId);
+  fillPattern(buffer, TEST_ID_BYTES);
+  return buffer;
+}
+
+/** Compares the first bytes of a connection with the test id, however they are chunked. */
+export class PreambleMatcher {
+  readonly #testId: TestId;
+  #matchedBytes = 0;
+
+  constructor(testId: TestId) {
+    this.#testId = testId;
+  }
+
+  /** `more`: all bytes so far are right, and too few. */
+  push(chunk: Uint8Array): "match" | "mismatch" | "more" {
+    for (const byte of chunk.subarray(0, TEST_ID_BYTES - this.#matchedBytes)) {
+      if (byte !== this.#testId[this.#matchedBytes]) return "mismatch";
+      this.#matchedBytes++;
+    }
+    return this.#matchedBytes === TEST_ID_BYTES ? "match" : "more";
+  }
+}
