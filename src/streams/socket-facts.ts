@@ -1,0 +1,39 @@
+import { pinThread, threadCpus } from "../../ffi/affinity.ts";
+import { type BufferDirection, readSocketBuffer, setSocketBuffer } from "../../ffi/sockopt.ts";
+import type { Emit, ReceiverSpec, SenderSpec, StreamSpec } from "./spec.ts";
+
+/** Binds the stream's thread to the CPU of its spec; a refusal is a warning, the stream goes on. */
+export function bindThread(spec: StreamSpec, emit: Emit): void {
+  if (spec.affinityCpu === null) return;
+  const outcome = pinThread(spec.affinityCpu);
+  if (!outcome.ok) emit({ type: "warning", message: outcome.message });
+}
+
+/** Sets the send buffer if the spec asks for one, and tells what is in force. */
+export function grantSendBuffer(fd: number | null, spec: SenderSpec, emit: Emit): void {
+  const sendBufferBytes = grantBuffer(fd, "send", spec.sendBufferBytes, emit);
+  emit({ type: "socket", facts: { sendBufferBytes, receiveBufferBytes: null, affinityCpu: boundCpu(spec) } });
+}
+
+/** Sets the receive buffer if the spec asks for one, and tells what is in force. */
+export function grantReceiveBuffer(fd: number | null, spec: ReceiverSpec, emit: Emit): void {
+  const receiveBufferBytes = grantBuffer(fd, "receive", spec.receiveBufferBytes, emit);
+  emit({ type: "socket", facts: { sendBufferBytes: null, receiveBufferBytes, affinityCpu: boundCpu(spec) } });
+}
+
+function grantBuffer(fd: number | null, direction: BufferDirection, askedBytes: number, emit: Emit): number | null {
+  if (fd === null) return null;
+  if (askedBytes > 0) {
+    const outcome = setSocketBuffer(fd, direction, askedBytes);
+    if (!outcome.ok) emit({ type: "warning", message: outcome.message });
+  }
+  const granted = readSocketBuffer(fd, direction);
+  return granted.ok ? granted.value : null;
+}
+
+/** The one CPU that this thread may run on, as the system tells it; null when there are several, or it cannot tell. */
+function boundCpu(spec: StreamSpec): number | null {
+  if (spec.affinityCpu === null) return null;
+  const cpus = threadCpus();
+  return cpus.ok && cpus.value.length === 1 ? (cpus.value[0] ?? null) : null;
+}

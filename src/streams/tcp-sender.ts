@@ -1,0 +1,79 @@
+import { descriptorOf } from "../../ffi/descriptor.ts";
+import { messageOf, RperfError } from "../errors.ts";
+import { makeTcpBuffer, TEST_ID_BYTES } from "../protocol/tcp-data.ts";
+import type { SendProgress, SendTransport } from "./sender.ts";
+import { grantSendBuffer } from "./socket-facts.ts";
+import type { Emit, SenderSpec } from "./spec.ts";
+
+/** The receiver is expected at once; the original waits as long. */
+const CONNECT_TIMEOUT_MS = 2000;
+
+/** Writes whole buffers while the pace allows, and shorter ones where it allows less. */
+export class TcpSendTransport implements SendTransport {
+  readonly #spec: SenderSpec;
+  readonly #emit: Emit;
+  readonly #buffer: Uint8Array;
+  #socket: Bun.Socket | null = null;
+  #hasSentPreamble = false;
+
+  constructor(spec: SenderSpec, emit: Emit) {
+    this.#spec = spec;
+    this.#emit = emit;
+    this.#buffer = makeTcpBuffer(spec.testId, spec.lengthBytes);
+  }
+
+  async open(events: { onWritable: () => void; onLost: (message: string) => void }): Promise<void> {
+    const { remoteAddress, remotePort } = this.#spec;
+    const where = `${remoteAddress} port ${remotePort}`;
+    const connecting = Bun.connect({
+      hostname: remoteAddress,
+      port: remotePort,
+      socket: {
+        data: () => {},
+        drain: events.onWritable,
+        // Bun also reports the close that `finish` asked for; the sender knows that it is over by then.
+        close: () => events.onLost(`the receiver at ${where} closed the connection`),
+        error: (_socket, error) => events.onLost(`sending to ${where}: ${messageOf(error)}`),
+      },
+    });
+    const socket = await withTimeout(connecting, `connecting to ${where} took longer than ${CONNECT_TIMEOUT_MS} ms`);
+    this.#socket = socket;
+    socket.setNoDelay(this.#spec.noDelay);
+    grantSendBuffer(descriptorOf(socket), this.#spec, this.#emit);
+  }
+
+  leastBytes(): number {
+    // The preamble goes first and at once, however slow the rate: it is what admits the connection.
+    return this.#hasSentPreamble ? 1 : -Infinity;
+  }
+
+  send(dueBytes: number): SendProgress {
+    const socket = this.#socket;
+    if (socket === null) return { bytes: 0, packets: 0, isBlocked: true };
+    const wantedBytes = Math.max(dueBytes, this.#hasSentPreamble ? 1 : TEST_ID_BYTES);
+    const offeredBytes = Math.min(wantedBytes, this.#buffer.length);
+    const takenBytes = Math.max(0, socket.write(this.#buffer, 0, offeredBytes));
+    this.#hasSentPreamble ||= takenBytes > 0;
+    return { bytes: takenBytes, packets: 0, isBlocked: takenBytes < offeredBytes };
+  }
+
+  async finish(): Promise<void> {
+    this.#socket?.end();
+  }
+}
+
+/** Gives up after CONNECT_TIMEOUT_MS; a connection that still comes then is closed. */
+async function withTimeout(connecting: Promise<Bun.Socket>, message: string): Promise<Bun.Socket> {
+  let timer: Timer | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new RperfError("connect-timeout", message)), CONNECT_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([connecting, timeout]);
+  } catch (error) {
+    connecting.then((socket) => socket.terminate()).catch(() => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
