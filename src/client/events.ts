@@ -1,0 +1,24 @@
+import type { TestConfig } from "../config/types.ts";
+import type { Side } from "../results/types.ts";
+import type { Interval } from "../stats/interval.ts";
+
+/** What a running test tells as it happens. */
+export type ClientEvent =
+  | {
+      readonly type: "connected";
+      readonly config: TestConfig;
+      readonly address: string;
+      readonly port: number;
+      readonly ipVersion: 4 | 6;
+    }
+  | { readonly type: "started" }
+  | { readonly type: "interval"; readonly streamIndex: number; readonly interval: Interval }
+  | {
+      readonly type: "stream-ended";
+      readonly streamIndex: number;
+      readonly side: Side;
+      /** Null when that side completed. */
+      readonly failure: string | null;
+    }
+  | { readonly type: "warning"; readonly message: string }
+  | { readonly type: "debug"; readonly message: string };

@@ -1,0 +1,99 @@
+import type { Clock } from "../clock.ts";
+import type { TestConfig } from "../config/types.ts";
+import { RperfError } from "../errors.ts";
+import type { TestResult } from "../results/types.ts";
+import { CpuDealer, PortDealer } from "../workers/dealers.ts";
+import type { StreamWorker, StreamWorkerPool } from "../workers/stream-worker-pool.ts";
+import { configurationOf, receiverSpec, senderSpec } from "./configuration.ts";
+import type { ClientEvent } from "./events.ts";
+import { RunningTest } from "./running-test.ts";
+import { ServerLink } from "./server-link.ts";
+
+/** What a test needs from outside. */
+export interface TestDependencies {
+  readonly clock: Clock;
+  readonly pool: StreamWorkerPool;
+  readonly emit: (event: ClientEvent) => void;
+  /** Aborted: end the test in good order, with the figures that there are. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs one test from the connection to its result. A test that began always has a result, however it ended; before
+ * that, throws RperfError.
+ */
+export async function runTest(config: TestConfig, dependencies: TestDependencies): Promise<TestResult> {
+  const acquiring = dependencies.pool.acquire(config.parallel);
+  try {
+    const link = await ServerLink.open(config.host, config.port, config.parallel);
+    try {
+      return await runOver(link, config, await acquiring, dependencies);
+    } finally {
+      link.close();
+    }
+  } finally {
+    for (const worker of await acquiring) worker.dispose();
+  }
+}
+
+async function runOver(
+  link: ServerLink,
+  config: TestConfig,
+  workers: readonly StreamWorker[],
+  dependencies: TestDependencies,
+): Promise<TestResult> {
+  const { emit, signal } = dependencies;
+  const { address, port, ipVersion } = link;
+  emit({ type: "connected", config, address, port, ipVersion });
+  const test = new RunningTest(config, link, workers, dependencies);
+  const hasMarks = config.reverse
+    ? await prepareReverse(link, config, test, emit)
+    : await prepareForward(link, config, test, emit);
+  emit({ type: "debug", message: hasMarks ? "the server is one of ours" : "the server speaks the protocol of 0.1.8" });
+  if (signal.aborted) throw new RperfError("stopped", "interrupted before the test began");
+  return test.run();
+}
+
+/** The server opens receivers, then this side makes its senders ready. Tells whether the server is ours. */
+async function prepareForward(
+  link: ServerLink,
+  config: TestConfig,
+  test: RunningTest,
+  emit: (event: ClientEvent) => void,
+): Promise<boolean> {
+  const testId = newTestId();
+  const { streamPorts, extensions } = await link.configure(configurationOf(config, testId, []));
+  const cpus = new CpuDealer(config.affinity, (message) => emit({ type: "warning", message }));
+  await test.group.prepare(
+    streamPorts.map((port, streamIndex) => {
+      const commons = { config, testId, streamIndex, affinityCpu: cpus.next() };
+      return senderSpec(commons, { address: link.address, port }, extensions !== null);
+    }),
+  );
+  return extensions !== null;
+}
+
+/** This side opens its receivers, then the server makes its senders ready. Tells whether the server is ours. */
+async function prepareReverse(
+  link: ServerLink,
+  config: TestConfig,
+  test: RunningTest,
+  emit: (event: ClientEvent) => void,
+): Promise<boolean> {
+  const testId = newTestId();
+  const cpus = new CpuDealer(config.affinity, (message) => emit({ type: "warning", message }));
+  const ports = new PortDealer(config.portPools);
+  await test.group.prepare(
+    Array.from({ length: config.parallel }, (_, streamIndex) => {
+      const commons = { config, testId, streamIndex, affinityCpu: cpus.next() };
+      return receiverSpec(commons, link.receiverAddress, ports.next(config.family, link.ipVersion));
+    }),
+  );
+  const { extensions } = await link.configure(configurationOf(config, testId, test.group.ports));
+  return extensions !== null;
+}
+
+/** A version 4 UUID, as its sixteen bytes (RFC 9562, 5.4). */
+function newTestId(): Uint8Array {
+  return Uint8Array.from(Buffer.from(crypto.randomUUID().replaceAll("-", ""), "hex"));
+}

@@ -1,0 +1,99 @@
+import { formatEndpoint, ipVersionOf, receiverBindAddress, unmapAddress } from "../control/address.ts";
+import type { ControlChannel } from "../control/channel.ts";
+import { RperfError } from "../errors.ts";
+import { encodeClientMessage } from "../protocol/encode.ts";
+import type { ClientMessage, Configuration, Extensions } from "../protocol/messages.ts";
+import { connectControl, resolveHost } from "./connect.ts";
+import { Inbox, type LinkEvents } from "./inbox.ts";
+
+/** How long a server may take to answer a configuration, and for each stream that it has to open. */
+const ANSWER_TIMEOUT_MS = 5000;
+const ANSWER_TIMEOUT_PER_STREAM_MS = 40;
+/** How long the original keeps the connection after its `end`. */
+const END_TO_CLOSE_MS = 250;
+
+/** The server's answer to a configuration: ports in forward mode, none in reverse. */
+export interface ConfigurationAnswer {
+  readonly streamPorts: readonly number[];
+  readonly extensions: Extensions | null;
+}
+
+/** The client's end of one control connection, in terms of the protocol. */
+export class ServerLink {
+  readonly address: string;
+  readonly port: number;
+  readonly #streams: number;
+  readonly #channel: ControlChannel;
+  readonly #inbox: Inbox;
+
+  private constructor(channel: ControlChannel, address: string, port: number, streams: number, inbox: Inbox) {
+    this.#channel = channel;
+    this.address = address;
+    this.port = port;
+    this.#streams = streams;
+    this.#inbox = inbox;
+  }
+
+  /** Connects to the first address of `host` that answers. Throws `resolve-failed`, `connect-…`. */
+  static async open(host: string, port: number, streams: number): Promise<ServerLink> {
+    const inbox = new Inbox(streams, formatEndpoint(host, port));
+    const addresses = await resolveHost(host);
+    const { channel, address } = await connectControl(addresses, port, inbox);
+    return new ServerLink(channel, address, port, streams, inbox);
+  }
+
+  get endpoint(): string {
+    return formatEndpoint(this.address, this.port);
+  }
+
+  get ipVersion(): 4 | 6 {
+    return ipVersionOf(unmapAddress(this.address));
+  }
+
+  /** Where this side's receivers listen: on the address by which it reaches the server. */
+  get receiverAddress(): string {
+    return receiverBindAddress(this.#channel.localAddress);
+  }
+
+  /** Seconds since the server was last heard of. */
+  silenceSeconds(nowMs: number): number {
+    return (nowMs - this.#inbox.lastHeardMs) / 1000;
+  }
+
+  /** Sends the configuration and waits for its answer. Throws `peer-refused`, `peer-protocol` or `peer-lost`. */
+  async configure(configuration: Configuration): Promise<ConfigurationAnswer> {
+    this.#send(configuration);
+    const answer = await this.#inbox.nextAnswer(ANSWER_TIMEOUT_MS + this.#streams * ANSWER_TIMEOUT_PER_STREAM_MS);
+    const expected = configuration.role === "download" ? "connect" : "connect-ready";
+    if (answer.kind !== expected) {
+      throw new RperfError("peer-protocol", `the server answered ${answer.kind} instead of ${expected}`);
+    }
+    return { streamPorts: answer.kind === "connect" ? answer.streamPorts : [], extensions: answer.extensions };
+  }
+
+  /** From now on messages go to `events`. */
+  begin(events: LinkEvents): void {
+    this.#inbox.listen(events);
+    this.#send({ kind: "begin" });
+  }
+
+  /**
+   * Says that the test is over and closes: as soon as the server does, or after the quarter of a second that the
+   * original leaves it.
+   */
+  async end(): Promise<void> {
+    this.#inbox.expectEnd();
+    this.#send({ kind: "end" });
+    await Promise.race([this.#inbox.closed, Bun.sleep(END_TO_CLOSE_MS)]);
+    this.close();
+  }
+
+  close(): void {
+    this.#inbox.expectEnd();
+    this.#channel.close();
+  }
+
+  #send(message: ClientMessage): void {
+    this.#channel.send(encodeClientMessage(message));
+  }
+}

@@ -1,0 +1,24 @@
+/** "::ffff:192.0.2.1", as a dual-stack socket names an IPv4 peer (RFC 4291, 2.5.5.2), without its prefix. */
+export function unmapAddress(address: string): string {
+  const prefix = "::ffff:";
+  const rest = address.slice(prefix.length);
+  return address.toLowerCase().startsWith(prefix) && rest.includes(".") ? rest : address;
+}
+
+export function ipVersionOf(address: string): 4 | 6 {
+  return address.includes(":") ? 6 : 4;
+}
+
+/** "192.0.2.1:5199", "[2001:db8::1]:5199" (RFC 3986, 3.2.2). */
+export function formatEndpoint(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/**
+ * Where receivers of a test listen: on the address that the peer reached, so that nothing else does. A link-local
+ * address means nothing without its interface, which sockets do not tell: then any address.
+ */
+export function receiverBindAddress(localAddress: string): string {
+  const address = unmapAddress(localAddress);
+  return /^fe[89ab]/i.test(address) ? "::" : address;
+}

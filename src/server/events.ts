@@ -1,0 +1,16 @@
+/** What a running server tells as it happens; `client` is "address:port" of a control connection. */
+export type ServerEvent =
+  | { readonly type: "listening"; readonly address: string; readonly port: number }
+  | {
+      readonly type: "test-configured";
+      readonly client: string;
+      readonly family: "tcp" | "udp";
+      /** Forward: the client sends. */
+      readonly direction: "forward" | "reverse";
+      readonly streams: number;
+    }
+  | { readonly type: "test-started"; readonly client: string }
+  | { readonly type: "client-refused"; readonly client: string; readonly message: string }
+  | { readonly type: "client-ended"; readonly client: string; readonly message: string }
+  | { readonly type: "warning"; readonly client: string | null; readonly message: string }
+  | { readonly type: "debug"; readonly client: string | null; readonly message: string };
