@@ -1,0 +1,127 @@
+// Runs the checks and the tests and ends with one plain line "N passed, N failed[, N skipped]".
+//
+//   bun .ci/test.ts                       everything: format, lint, types, knip, then every test/**/*.test.ts
+//   bun .ci/test.ts checks                the four checks alone
+//   bun .ci/test.ts test/unit test/faults the test files below these folders (or these files)
+//
+// Each test file has a process of its own and they run one after the other: what one leaks cannot disturb the next, and
+// no two tests share the machine while they measure.
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+
+const ROOT = `${import.meta.dir}/..`;
+/** A file that has not ended by then hangs; the longest ones run real peers for minutes. */
+const FILE_LIMIT_MS = 15 * 60_000;
+/** Fast and telling ones first; folders not named here come last, by name. */
+const ORDER = ["test/unit/", "test/golden/", "test/faults/", "test/compiled/", "test/interop/"];
+
+const CHECKS: readonly (readonly [name: string, command: readonly string[]])[] = [
+  ["format", [process.execPath, "fmt", "--check"]],
+  ["lint", [process.execPath, "node_modules/oxlint/bin/oxlint", "--type-aware", "--deny-warnings"]],
+  ["types", [process.execPath, "check", "--no-script"]],
+  ["knip", [process.execPath, "node_modules/knip/bin/knip.js"]],
+];
+
+const failed: string[] = [];
+const skipped: string[] = [];
+let passes = 0;
+
+function spawn(command: readonly string[]) {
+  return Bun.spawn([...command], {
+    cwd: ROOT,
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "inherit",
+    timeout: FILE_LIMIT_MS,
+    killSignal: "SIGKILL",
+  });
+}
+
+async function runCheck(name: string, command: readonly string[]): Promise<void> {
+  console.log(`== ${name}`);
+  const code = await spawn(command).exited;
+  if (code === 0) passes += 1;
+  else failed.push(`check ${name} (exit ${code})`);
+}
+
+function unescape(text: string): string {
+  const names: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+  return text.replace(/&(?:#(\d+)|(\w+));/g, (whole, code?: string, name?: string) =>
+    code === undefined ? (names[name ?? ""] ?? whole) : String.fromCodePoint(Number(code)),
+  );
+}
+
+/** Reads bun's JUnit report; null when there is none, as for a file that fails to load or that holds no test. */
+async function readReport(path: string) {
+  const report = Bun.file(path);
+  if (!(await report.exists())) return null;
+  const result = { passes: 0, failed: [] as string[], skipped: [] as string[] };
+  // A passed test is one self-closed element. Attribute values never hold a raw ">".
+  for (const [, attributes = "", end, body = ""] of (await report.text()).matchAll(
+    /<testcase\b([^>]*?)(?:(\/)>|>([\s\S]*?)<\/testcase>)/g,
+  )) {
+    const attribute = (key: string) => unescape(new RegExp(`\\b${key}="([^"]*)"`).exec(attributes)?.[1] ?? "");
+    const suite = attribute("classname");
+    const name = suite === "" ? attribute("name") : `${suite} > ${attribute("name")}`;
+    if (end === "/") result.passes += 1;
+    else if (body.includes("<skipped")) result.skipped.push(name);
+    else if (body.includes("<failure") || body.includes("<error")) result.failed.push(name);
+    else result.passes += 1;
+  }
+  return result;
+}
+
+async function runFile(file: string): Promise<void> {
+  const reportPath = `${tmpdir()}/rperf-junit-${process.pid}.xml`;
+  rmSync(reportPath, { force: true });
+  const code = await spawn([
+    process.execPath,
+    "test",
+    "--no-orphans",
+    "--reporter=junit",
+    `--reporter-outfile=${reportPath}`,
+    `./${file}`,
+  ]).exited;
+  const report = await readReport(reportPath);
+  rmSync(reportPath, { force: true });
+  passes += report?.passes ?? 0;
+  for (const name of report?.failed ?? []) failed.push(`${file}: ${name}`);
+  for (const name of report?.skipped ?? []) skipped.push(`${file}: ${name}`);
+  const count = (report?.passes ?? 0) + (report?.failed.length ?? 0) + (report?.skipped.length ?? 0);
+  if (code !== 0 && (report?.failed.length ?? 0) === 0) failed.push(`${file}: the file itself (exit ${code})`);
+  else if (count === 0) failed.push(`${file}: holds no test`);
+}
+
+function rank(file: string): number {
+  const at = ORDER.findIndex((folder) => file.startsWith(folder));
+  return at === -1 ? ORDER.length : at;
+}
+
+async function findFiles(selection: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for await (const path of new Bun.Glob("test/**/*.test.ts").scan({ cwd: ROOT }))
+    found.push(path.replaceAll("\\", "/"));
+  const chosen = found.filter(
+    (file) => selection.length === 0 || selection.some((part) => file === part || file.startsWith(`${part}/`)),
+  );
+  return chosen.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+}
+
+const selection = Bun.argv.slice(2).map((part) => part.replace(/^\.\//, "").replace(/\/$/, ""));
+const everything = selection.length === 0;
+if (everything || selection.includes("checks")) for (const [name, command] of CHECKS) await runCheck(name, command);
+const folders = selection.filter((part) => part !== "checks");
+if (everything || folders.length > 0) {
+  const files = await findFiles(folders);
+  const unmatched = folders.filter((part) => !files.some((file) => file === part || file.startsWith(`${part}/`)));
+  for (const part of unmatched) failed.push(`${part}: no test file there`);
+  if (everything && files.length === 0) failed.push("no test file found");
+  for (const file of files) await runFile(file);
+}
+
+const lines: string[] = [];
+if (skipped.length > 0) lines.push("", "Skipped:", ...skipped.map((name) => `  ${name}`));
+if (failed.length > 0) lines.push("", "Failed:", ...failed.map((name) => `  ${name}`));
+lines.push("", `${passes} passed, ${failed.length} failed${skipped.length > 0 ? `, ${skipped.length} skipped` : ""}`);
+await Bun.write(Bun.stdout, `${lines.join("\n")}\n`);
+process.exit(failed.length === 0 && passes > 0 ? 0 : 1);

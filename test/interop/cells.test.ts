@@ -1,0 +1,122 @@
+// Every mode against the original, for real, in both roles.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { documentOf, keyPaths, type TestDocument } from "../support/document.ts";
+import { freePort } from "../support/ports.ts";
+import { type RunningProcess, rperf, run, startProcess } from "../support/process.ts";
+import { describeWithReference, reference } from "../support/reference.ts";
+
+const SECONDS = 2;
+const BYTES_PER_SECOND = 500_000;
+
+interface Mode {
+  readonly family: "tcp" | "udp";
+  readonly direction: "forward" | "reverse";
+  readonly address: string;
+  readonly streams: 1 | 4;
+}
+
+const MODES: readonly Mode[] = (["tcp", "udp"] as const).flatMap((family) =>
+  (["forward", "reverse"] as const).flatMap((direction) =>
+    ["127.0.0.1", "::1"].flatMap((address) =>
+      ([1, 4] as const).map((streams) => ({ family, direction, address, streams })),
+    ),
+  ),
+);
+
+const nameOf = ({ family, direction, address, streams }: Mode) => `${family} ${direction} ${address} × ${streams}`;
+
+function clientArguments(mode: Mode, port: number): string[] {
+  return [
+    ...["-c", mode.address, "-p", `${port}`, "-t", `${SECONDS}`, "-b", `${BYTES_PER_SECOND}`, "-f", "json"],
+    ...["-P", `${mode.streams}`],
+    ...(mode.family === "udp" ? ["-u"] : []),
+    ...(mode.direction === "reverse" ? ["-R"] : []),
+  ];
+}
+
+/** What must hold of a whole test whoever ran which side. */
+function expectWhole(document: TestDocument, mode: Mode): void {
+  expect(document.success).toBe(true);
+  expect(document.streams).toHaveLength(mode.streams);
+  for (const { abandoned, failed, intervals } of document.streams) {
+    expect({ abandoned, failed }).toEqual({ abandoned: false, failed: false });
+    const { summary } = intervals;
+    const lostBytes = (summary.packets_lost ?? 0) * (summary.framed_packet_size ?? 0);
+    expect(summary.bytes_received + lostBytes).toBe(summary.bytes_sent);
+    expect((summary.packets_received ?? 0) + (summary.packets_lost ?? 0)).toBe(summary.packets_sent ?? 0);
+    // The original sends whole buffers of 32 KiB, and now and then one more.
+    expect(Math.abs(summary.bytes_sent - SECONDS * BYTES_PER_SECOND)).toBeLessThan(3 * 32_768);
+  }
+  const sum = (pick: (summary: TestDocument["summary"]) => number) =>
+    document.streams.reduce((total, { intervals }) => total + pick(intervals.summary), 0);
+  expect(document.summary.bytes_sent).toBe(sum((summary) => summary.bytes_sent));
+  expect(document.summary.bytes_received).toBe(sum((summary) => summary.bytes_received));
+}
+
+describeWithReference("against the original", () => {
+  const servers: RunningProcess[] = [];
+  let originalPort = 0;
+  let ourPort = 0;
+
+  beforeAll(async () => {
+    originalPort = await freePort();
+    ourPort = await freePort();
+    servers.push(startProcess(reference("-s", "-6", "-p", `${originalPort}`)));
+    servers.push(startProcess(rperf("-s", "-6", "-p", `${ourPort}`)));
+    await Promise.all(servers.map((server) => server.waitForOutput(/listening/)));
+  });
+
+  afterAll(async () => {
+    for (const server of servers) server.kill("SIGINT");
+    await Promise.all(servers.map((server) => server.exited));
+  });
+
+  for (const mode of MODES) {
+    test(`our client, its server: ${nameOf(mode)}`, async () => {
+      const arguments_ = clientArguments(mode, originalPort);
+      const ours = await run(rperf(...arguments_));
+      expect(ours.code).toBe(0);
+      const document = documentOf(ours);
+      expectWhole(document, mode);
+      // Every key that the original prints of the same test, with the same type.
+      const theirs = documentOf(await run(reference(...arguments_)));
+      const ourPaths = keyPaths(document);
+      expect([...keyPaths(theirs)].filter((path) => !ourPaths.has(path))).toEqual([]);
+      expect(document.config["common"]).toEqual(theirs.config["common"]);
+      expect(document.config["additional"]).toEqual(theirs.config["additional"]);
+      expect(document.config["download"]).toEqual(theirs.config["download"]);
+    });
+
+    test(`its client, our server: ${nameOf(mode)}`, async () => {
+      const theirs = await run(reference(...clientArguments(mode, ourPort)));
+      expect(theirs.code).toBe(0);
+      expectWhole(documentOf(theirs), mode);
+    });
+  }
+
+  test("localhost works whichever family its server listens on", async () => {
+    const port = await freePort();
+    const server = startProcess(reference("-s", "-p", `${port}`));
+    servers.push(server);
+    await server.waitForOutput(/listening/);
+    const ours = await run(rperf("-c", "localhost", "-p", `${port}`, "-t", "1", "-f", "json"));
+    expect(documentOf(ours).success).toBe(true);
+    const theirs = await run(reference("-c", "localhost", "-p", `${ourPort}`, "-t", "1", "-f", "json"));
+    expect(documentOf(theirs).success).toBe(true);
+  });
+
+  test("four different clients at the same moment on one server of ours", async () => {
+    const modes: readonly (readonly [(...flags: string[]) => string[], Mode])[] = [
+      [reference, { family: "tcp", direction: "forward", address: "127.0.0.1", streams: 4 }],
+      [reference, { family: "udp", direction: "reverse", address: "::1", streams: 1 }],
+      [rperf, { family: "tcp", direction: "reverse", address: "::1", streams: 1 }],
+      [rperf, { family: "udp", direction: "forward", address: "127.0.0.1", streams: 4 }],
+    ];
+    const results = await Promise.all(modes.map(([program, mode]) => run(program(...clientArguments(mode, ourPort)))));
+    results.forEach((result, index) => {
+      const mode = modes[index]?.[1];
+      expect(result.code).toBe(0);
+      if (mode !== undefined) expectWhole(documentOf(result), mode);
+    });
+  });
+});

@@ -1,0 +1,203 @@
+// Two network namespaces joined by one link, for tests of loss, limits and broken links. Linux, root and iproute2 only;
+// the packet rules need nftables as well. Traffic stays inside the namespaces.
+//
+//   left  10.77.0.1  fd00:77::1  ──veth──  right  10.77.0.2  fd00:77::2
+import { testsUnless, printReason } from "./conditional.ts";
+import {
+  run,
+  startProcess,
+  type ProcessOptions,
+  type RunningProcess,
+  type RunOptions,
+  type RunResult,
+} from "./process.ts";
+
+const PREFIX = "rperf";
+/** `ip netns delete` and its kind take milliseconds; a stuck one must not stop the tests. */
+const COMMAND_LIMIT_MS = 10_000;
+
+const present = new Set<string>();
+let serial = 0;
+
+/** Runs one short command, as words or a line of them; throws what it says when it fails. */
+function execute(command: readonly string[] | string, stdin?: string): string {
+  const words = typeof command === "string" ? command.split(" ") : [...command];
+  const done = Bun.spawnSync(words, {
+    stdin: stdin === undefined ? "ignore" : new TextEncoder().encode(stdin),
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: COMMAND_LIMIT_MS,
+  });
+  if (!done.success) throw new Error(`${words.join(" ")}: ${done.stderr.toString().trim() || `exit ${done.exitCode}`}`);
+  return done.stdout.toString();
+}
+
+/** One end of the link. */
+export class Namespace {
+  readonly name: string;
+  readonly device = "link0";
+  readonly ipv4: string;
+  readonly ipv6: string;
+
+  constructor(name: string, ipv4: string, ipv6: string) {
+    this.name = name;
+    this.ipv4 = ipv4;
+    this.ipv6 = ipv6;
+  }
+
+  /** The command that runs `command` inside. */
+  command(command: readonly string[]): string[] {
+    return ["ip", "netns", "exec", this.name, ...command];
+  }
+
+  run(command: readonly string[], options?: RunOptions): Promise<RunResult> {
+    return run(this.command(command), options);
+  }
+
+  start(command: readonly string[], options?: ProcessOptions): RunningProcess {
+    return startProcess(this.command(command), options);
+  }
+
+  /** Limits what leaves this end (tbf); null lifts the limit. The queue holds `latencyMs` worth of packets. */
+  setRate(bitsPerSecond: number | null, latencyMs = 50): void {
+    if (bitsPerSecond === null) {
+      execute(`tc -n ${this.name} qdisc del dev ${this.device} root`);
+      return;
+    }
+    // A bucket of 4 ms at least, and never below one 64 KiB offloaded packet, which tbf would drop whole.
+    const burstBytes = Math.max(65_536 + 1_514, Math.ceil(bitsPerSecond / 8 / 250));
+    const bucket = `rate ${bitsPerSecond}bit burst ${burstBytes}b latency ${latencyMs}ms`;
+    execute(`tc -n ${this.name} qdisc replace dev ${this.device} root tbf ${bucket}`);
+  }
+
+  /** Replaces this end's nftables rules by the ruleset given; "" removes them all. */
+  loadRules(ruleset: string): void {
+    execute(this.command(["nft", "-f", "-"]), `flush ruleset\n${ruleset}\n`);
+  }
+
+  /**
+   * Drops arriving packets at random, `perMille` of every 1,000. `match` narrows it in nftables' words, as "meta l4proto
+   * udp" (the default) or "tcp dport 5199". Replaces earlier rules.
+   */
+  dropArriving(perMille: number, match = "meta l4proto udp"): void {
+    this.loadRules(`table inet rperf {
+      chain arriving {
+        type filter hook input priority 0
+        ${match} numgen random mod 1000 < ${perMille} counter drop
+      }
+    }`);
+  }
+
+  /** How many packets the counters of this end's rules have seen. */
+  countedPackets(): number {
+    const rules = execute(this.command(["nft", "list", "ruleset"]));
+    return [...rules.matchAll(/counter packets (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+  }
+
+  /** Takes this end's device up or down; addresses stay. */
+  setLink(state: "up" | "down"): void {
+    execute(`ip -n ${this.name} link set ${this.device} ${state}`);
+  }
+}
+
+export interface NamespacePair {
+  readonly left: Namespace;
+  readonly right: Namespace;
+}
+
+function setUp(namespace: Namespace): void {
+  const { name, device, ipv4, ipv6 } = namespace;
+  execute(`ip -n ${name} link set lo up`);
+  const conf = `/proc/sys/net/ipv6/conf/${device}`;
+  // No duplicate address detection: the addresses are usable at once. And they survive `setLink("down")`.
+  execute(namespace.command(["sh", "-c", `echo 0 > ${conf}/accept_dad; echo 1 > ${conf}/keep_addr_on_down`]));
+  execute(`ip -n ${name} address add ${ipv4}/24 dev ${device}`);
+  execute(`ip -n ${name} address add ${ipv6}/64 dev ${device} nodad`);
+  execute(`ip -n ${name} link set ${device} up`);
+}
+
+function remove(name: string): void {
+  if (!present.delete(name)) return;
+  Bun.spawnSync(["ip", "netns", "delete", name], { timeout: COMMAND_LIMIT_MS }); // its end of the link goes with it
+}
+
+/** Removes namespaces that a killed test process left behind: their names hold its process id. */
+function removeStale(): void {
+  for (const [, name = "", pid] of execute("ip netns list").matchAll(new RegExp(`^(${PREFIX}-(\\d+)-\\S+)`, "gm"))) {
+    try {
+      process.kill(Number(pid), 0);
+    } catch {
+      Bun.spawnSync(["ip", "netns", "delete", name], { timeout: COMMAND_LIMIT_MS });
+    }
+  }
+}
+
+function whyNoNamespaces(): string | null {
+  if (process.platform !== "linux") return "network namespaces need Linux";
+  if (process.getuid?.() !== 0) return "network namespaces need root";
+  for (const [program, debianPackage] of [
+    ["ip", "iproute2"],
+    ["tc", "iproute2"],
+    ["nft", "nftables"],
+  ] as const) {
+    if (Bun.which(program) === null) return `network namespaces need ${program} (Debian: ${debianPackage})`;
+  }
+  const probe = `${PREFIX}-${process.pid}-probe`;
+  try {
+    removeStale();
+    execute(`ip netns add ${probe}`);
+    present.add(probe);
+    execute(`ip -n ${probe} link add probe0 type veth peer name probe1`);
+    return null;
+  } catch (error) {
+    return `network namespaces do not work here: ${(error as Error).message}`;
+  } finally {
+    remove(probe);
+  }
+}
+
+let reason: string | null | undefined;
+
+function reasonOnce(): string | null {
+  if (reason === undefined) reason = whyNoNamespaces();
+  return reason;
+}
+
+/** Whether `withNamespaces` works here; prints why not. Tried for real, once. */
+export function canUseNamespaces(): boolean {
+  const why = reasonOnce();
+  if (why !== null) printReason(why);
+  return why === null;
+}
+
+/**
+ * Makes the pair, hands it to `use` and removes it whatever happens. Processes that `use` started inside are its own to end,
+ * or end with the test file.
+ */
+export async function withNamespaces<Result>(use: (pair: NamespacePair) => Promise<Result>): Promise<Result> {
+  serial += 1;
+  const base = `${PREFIX}-${process.pid}-${serial}`;
+  const left = new Namespace(`${base}-left`, "10.77.0.1", "fd00:77::1");
+  const right = new Namespace(`${base}-right`, "10.77.0.2", "fd00:77::2");
+  const removeBoth = () => {
+    remove(left.name);
+    remove(right.name);
+  };
+  process.once("exit", removeBoth);
+  try {
+    for (const { name } of [left, right]) {
+      execute(`ip netns add ${name}`);
+      present.add(name);
+    }
+    execute(`ip link add ${left.device} netns ${left.name} type veth peer name ${right.device} netns ${right.name}`);
+    setUp(left);
+    setUp(right);
+    return await use({ left, right });
+  } finally {
+    removeBoth();
+    process.off("exit", removeBoth);
+  }
+}
+
+/** A test and a group of tests that need namespaces. */
+export const { test: testWithNamespaces, describe: describeWithNamespaces } = testsUnless(reasonOnce());
