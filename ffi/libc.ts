@@ -1,4 +1,4 @@
-import { dlopen, FFIType, type Pointer, ptr, read } from "bun:ffi";
+import { dlopen, FFIType, ptr, read } from "bun:ffi";
 import type { Outcome } from "./platform.ts";
 import { platform } from "./platform.ts";
 
@@ -34,7 +34,7 @@ function open<Symbols extends Parameters<typeof dlopen>[1]>(symbols: Symbols) {
 }
 
 function errnoAt(address: unknown): number {
-  return typeof address === "number" && address !== 0 ? read.i32(address as Pointer, 0) : 0;
+  return typeof address === "number" && address !== 0 ? read.i32(address, 0) : 0;
 }
 
 /** Opened at first use and kept: null once known to be missing. */

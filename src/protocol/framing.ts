@@ -26,33 +26,45 @@ export function encodeFrame(message: object): Uint8Array {
 
 /** Cuts a byte stream into the bodies of its messages, however it is chunked; holds at most one unfinished frame. */
 export class FrameDecoder {
-  readonly #frame = new Uint8Array(LENGTH_BYTES + MAX_BODY_BYTES);
+  #lengthBytesSeen = 0;
+  #bodyBytes = 0;
+  /** Made once the length is known, so that an idle connection holds nothing. */
+  #body: Uint8Array | null = null;
   #filledBytes = 0;
 
   /** Whether a frame has begun and not ended. */
   get isMidFrame(): boolean {
-    return this.#filledBytes > 0;
+    return this.#lengthBytesSeen > 0;
   }
 
-  /** Yields each body that `chunk` completes; a body is a copy and stays valid. */
+  /** Yields each body that `chunk` completes; it is the caller's to keep. */
   *push(chunk: Uint8Array): Generator<Uint8Array> {
     let offset = 0;
     while (offset < chunk.length) {
-      const neededBytes = this.#frameBytes() - this.#filledBytes;
-      const part = chunk.subarray(offset, offset + neededBytes);
-      this.#frame.set(part, this.#filledBytes);
-      this.#filledBytes += part.length;
-      offset += part.length;
-      if (this.#filledBytes < LENGTH_BYTES || this.#filledBytes < this.#frameBytes()) continue;
-      const body = this.#frame.slice(LENGTH_BYTES, this.#filledBytes);
-      this.#filledBytes = 0;
+      offset +=
+        this.#body === null ? this.#takeLengthByte(chunk[offset] ?? 0) : this.#takeBody(this.#body, chunk, offset);
+      if (this.#body === null || this.#filledBytes < this.#bodyBytes) continue;
+      const body = this.#body;
+      this.#lengthBytesSeen = 0;
+      this.#body = null;
       yield body;
     }
   }
 
-  /** Bytes of the frame in hand as far as known: its length field first, then the whole. */
-  #frameBytes(): number {
-    if (this.#filledBytes < LENGTH_BYTES) return LENGTH_BYTES;
-    return LENGTH_BYTES + (((this.#frame[0] ?? 0) << 8) | (this.#frame[1] ?? 0));
+  #takeLengthByte(byte: number): number {
+    this.#bodyBytes = this.#lengthBytesSeen === 0 ? byte << 8 : this.#bodyBytes | byte;
+    this.#lengthBytesSeen++;
+    if (this.#lengthBytesSeen === LENGTH_BYTES) {
+      this.#body = new Uint8Array(this.#bodyBytes);
+      this.#filledBytes = 0;
+    }
+    return 1;
+  }
+
+  #takeBody(body: Uint8Array, chunk: Uint8Array, offset: number): number {
+    const part = chunk.subarray(offset, offset + this.#bodyBytes - this.#filledBytes);
+    body.set(part, this.#filledBytes);
+    this.#filledBytes += part.length;
+    return part.length;
   }
 }

@@ -27,11 +27,11 @@ const nameOf = ({ family, direction, address, streams }: Mode) => `${family} ${d
 
 function clientArguments(mode: Mode, port: number): string[] {
   return [
-    ...["-c", mode.address, "-p", `${port}`, "-t", `${SECONDS}`, "-b", `${BYTES_PER_SECOND}`, "-f", "json"],
-    ...["-P", `${mode.streams}`],
-    ...(mode.family === "udp" ? ["-u"] : []),
-    ...(mode.direction === "reverse" ? ["-R"] : []),
-  ];
+    ["-c", mode.address, "-p", `${port}`, "-P", `${mode.streams}`],
+    ["-t", `${SECONDS}`, "-b", `${BYTES_PER_SECOND}`, "-f", "json"],
+    mode.family === "udp" ? ["-u"] : [],
+    mode.direction === "reverse" ? ["-R"] : [],
+  ].flat();
 }
 
 /** What must hold of a whole test whoever ran which side. */
@@ -73,13 +73,13 @@ describeWithReference("against the original", () => {
 
   for (const mode of MODES) {
     test(`our client, its server: ${nameOf(mode)}`, async () => {
-      const arguments_ = clientArguments(mode, originalPort);
-      const ours = await run(rperf(...arguments_));
+      const flags = clientArguments(mode, originalPort);
+      const ours = await run(rperf(...flags));
       expect(ours.code).toBe(0);
       const document = documentOf(ours);
       expectWhole(document, mode);
       // Every key that the original prints of the same test, with the same type.
-      const theirs = documentOf(await run(reference(...arguments_)));
+      const theirs = documentOf(await run(reference(...flags)));
       const ourPaths = keyPaths(document);
       expect([...keyPaths(theirs)].filter((path) => !ourPaths.has(path))).toEqual([]);
       expect(document.config["common"]).toEqual(theirs.config["common"]);
