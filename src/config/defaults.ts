@@ -1,0 +1,15 @@
+/** Control port of a server. */
+export const DEFAULT_PORT = 5199;
+/** 1 Mb/s for each stream. */
+export const DEFAULT_BANDWIDTH_BYTES_PER_SECOND = 125_000;
+export const DEFAULT_DURATION_SECONDS = 10;
+export const DEFAULT_SEND_INTERVAL_SECONDS = 0.05;
+export const DEFAULT_TCP_LENGTH_BYTES = 32 * 1024;
+export const DEFAULT_UDP_LENGTH_BYTES = 1024;
+export const DEFAULT_PARALLEL = 1;
+export const DEFAULT_OMIT_SECONDS = 0;
+/** Any number of clients. */
+export const DEFAULT_CLIENT_LIMIT = 0;
+export const DEFAULT_BIND_ADDRESS_V4 = "0.0.0.0";
+/** Takes IPv4 clients too where the host allows it. */
+export const DEFAULT_BIND_ADDRESS_V6 = "::";

@@ -1,0 +1,160 @@
+import { isIPv6 } from "node:net";
+import { RperfError } from "../errors.ts";
+import { checkAffinity } from "./affinity.ts";
+import { checkBoolean, checkKeys, checkNumber, type NumberRule, refuse } from "./checks.ts";
+import * as defaults from "./defaults.ts";
+import { deepFreeze } from "./freeze.ts";
+import {
+  MAX_BANDWIDTH_BYTES_PER_SECOND,
+  MAX_BUFFER_BYTES,
+  MAX_DURATION_SECONDS,
+  MAX_OMIT_SECONDS,
+  MAX_STREAMS,
+  MAX_TCP_LENGTH_BYTES,
+  MAX_UDP_LENGTH_BYTES,
+  MIN_TCP_LENGTH_BYTES,
+  MIN_UDP_LENGTH_BYTES,
+  RECEIVER_SILENCE_SECONDS,
+  UDP_HEADER_BYTES,
+} from "./limits.ts";
+import { checkPortPools, type PortPoolsOptions } from "./port-pool.ts";
+import type { Family, TestConfig } from "./types.ts";
+
+type Defaulted = Omit<TestConfig, "host" | "portPools">;
+
+/** What a caller asks of a test: the fields of `TestConfig`, with defaults for all but `host`. */
+export type TestOptions = { readonly [Field in keyof Defaulted]?: Defaulted[Field] | undefined } & {
+  /** Name or address of the server; an IPv6 address may stand in brackets. */
+  readonly host: string;
+  readonly portPools?: PortPoolsOptions | undefined;
+};
+
+/** The rules of a test's numbers, named as their flags. */
+export const TEST_RULES = {
+  port: { name: "--port", min: 1, max: 65_535, isWhole: true },
+  bandwidthBytesPerSecond: { name: "--bandwidth", min: 0, max: MAX_BANDWIDTH_BYTES_PER_SECOND, isWhole: true },
+  durationSeconds: { name: "--time", min: 0, max: MAX_DURATION_SECONDS, isWhole: false, isAboveMin: true },
+  sendIntervalSeconds: { name: "--send-interval", min: 0, max: 1, isWhole: false, isAboveMin: true },
+  tcpLengthBytes: { name: "--length", min: 0, max: MAX_TCP_LENGTH_BYTES, isWhole: true },
+  udpLengthBytes: { name: "--length with --udp", min: 0, max: MAX_UDP_LENGTH_BYTES, isWhole: true },
+  sendBufferBytes: { name: "--send-buffer", min: 0, max: MAX_BUFFER_BYTES, isWhole: true },
+  receiveBufferBytes: { name: "--receive-buffer", min: 0, max: MAX_BUFFER_BYTES, isWhole: true },
+  parallel: { name: "--parallel", min: 1, max: MAX_STREAMS, isWhole: true },
+  omitSeconds: { name: "--omit", min: 0, max: MAX_OMIT_SECONDS, isWhole: true },
+} as const satisfies Record<string, NumberRule>;
+
+/** Fewer packets than one in this time leave a receiver too little margin before it gives up. */
+const MAX_UDP_GAP_SECONDS = RECEIVER_SILENCE_SECONDS - 0.5;
+
+/** Keyed by field, so that the compiler tells when one is missing. */
+const FIELDS: Record<keyof TestConfig, true> = {
+  host: true,
+  port: true,
+  family: true,
+  reverse: true,
+  bandwidthBytesPerSecond: true,
+  durationSeconds: true,
+  sendIntervalSeconds: true,
+  lengthBytes: true,
+  sendBufferBytes: true,
+  receiveBufferBytes: true,
+  parallel: true,
+  omitSeconds: true,
+  noDelay: true,
+  affinity: true,
+  portPools: true,
+};
+
+/**
+ * Checks every field, type included, and fills in what is left out. `warnings` tell what was changed on the way.
+ * Throws an `RperfError` of code `usage` that names the flag and what it may be.
+ */
+export function makeTestConfig(options: TestOptions): { config: TestConfig; warnings: readonly string[] } {
+  checkKeys("options", options, Object.keys(FIELDS));
+  const warnings: string[] = [];
+  const family = checkFamily(options.family ?? "tcp");
+  const lengthBytes = chooseLength(family, options.lengthBytes ?? 0, warnings);
+  const buffer = (rule: NumberRule, bytes: number | undefined): number =>
+    chooseBuffer(rule, bytes ?? 0, lengthBytes, warnings);
+  const config: TestConfig = {
+    host: checkHost(options.host),
+    port: checkNumber(TEST_RULES.port, options.port ?? defaults.DEFAULT_PORT),
+    family,
+    reverse: checkBoolean("--reverse", options.reverse ?? false),
+    bandwidthBytesPerSecond: checkNumber(
+      TEST_RULES.bandwidthBytesPerSecond,
+      options.bandwidthBytesPerSecond ?? defaults.DEFAULT_BANDWIDTH_BYTES_PER_SECOND,
+    ),
+    durationSeconds: checkNumber(
+      TEST_RULES.durationSeconds,
+      options.durationSeconds ?? defaults.DEFAULT_DURATION_SECONDS,
+    ),
+    sendIntervalSeconds: checkNumber(
+      TEST_RULES.sendIntervalSeconds,
+      options.sendIntervalSeconds ?? defaults.DEFAULT_SEND_INTERVAL_SECONDS,
+    ),
+    lengthBytes,
+    sendBufferBytes: buffer(TEST_RULES.sendBufferBytes, options.sendBufferBytes),
+    receiveBufferBytes: buffer(TEST_RULES.receiveBufferBytes, options.receiveBufferBytes),
+    parallel: checkNumber(TEST_RULES.parallel, options.parallel ?? defaults.DEFAULT_PARALLEL),
+    omitSeconds: checkNumber(TEST_RULES.omitSeconds, options.omitSeconds ?? defaults.DEFAULT_OMIT_SECONDS),
+    noDelay: checkBoolean("--no-delay", options.noDelay ?? false),
+    affinity: checkAffinity(options.affinity),
+    portPools: checkPortPools(options.portPools ?? {}),
+  };
+  checkTogether(config);
+  return { config: deepFreeze(config), warnings };
+}
+
+function checkFamily(family: unknown): Family {
+  return family === "tcp" || family === "udp" ? family : refuse("family", '"tcp" or "udp"', family);
+}
+
+function checkHost(value: unknown): string {
+  const allowed = "a host name or an address";
+  if (typeof value !== "string") return refuse("--client", allowed, value);
+  const host = /^\[(.*)\]$/.exec(value)?.[1] ?? value;
+  // 253 is the longest DNS name (RFC 1035 §2.3.4, less the outer length bytes).
+  if (host === "" || host.length > 253 || !/^[^\s\p{Cc}[\]/]+$/u.test(host)) return refuse("--client", allowed, value);
+  if (host.includes(":") && !isIPv6(host)) return refuse("--client", `${allowed}, the port in --port`, value);
+  return host;
+}
+
+/** 0 stands for the usual length; one too short for what each packet or stream starts with is raised. */
+function chooseLength(family: Family, askedBytes: number, warnings: string[]): number {
+  const isUdp = family === "udp";
+  const bytes = checkNumber(isUdp ? TEST_RULES.udpLengthBytes : TEST_RULES.tcpLengthBytes, askedBytes);
+  if (bytes === 0) return isUdp ? defaults.DEFAULT_UDP_LENGTH_BYTES : defaults.DEFAULT_TCP_LENGTH_BYTES;
+  const leastBytes = isUdp ? MIN_UDP_LENGTH_BYTES : MIN_TCP_LENGTH_BYTES;
+  if (bytes >= leastBytes) return bytes;
+  warnings.push(`--length ${bytes} is too short for ${family.toUpperCase()}: using ${leastBytes}`);
+  return leastBytes;
+}
+
+/** A socket buffer has to hold what is written at once, and more. */
+function chooseBuffer(rule: NumberRule, askedBytes: number, lengthBytes: number, warnings: string[]): number {
+  const bytes = checkNumber(rule, askedBytes);
+  if (bytes === 0 || bytes >= lengthBytes) return bytes;
+  const raisedBytes = 2 * lengthBytes;
+  warnings.push(`${rule.name} ${bytes} is below --length ${lengthBytes}: asking for ${raisedBytes}`);
+  return raisedBytes;
+}
+
+function checkTogether(config: TestConfig): void {
+  if (config.omitSeconds >= config.durationSeconds) {
+    throw new RperfError(
+      "usage",
+      `--omit must be less than --time (${config.durationSeconds} s), not "${config.omitSeconds}"`,
+    );
+  }
+  if (config.family === "udp" && config.bandwidthBytesPerSecond > 0) {
+    const leastBytesPerSecond = (config.lengthBytes + UDP_HEADER_BYTES) / MAX_UDP_GAP_SECONDS;
+    if (config.bandwidthBytesPerSecond < leastBytesPerSecond) {
+      throw new RperfError(
+        "usage",
+        `--bandwidth must be at least ${Math.ceil(leastBytesPerSecond)} (bytes/s) for UDP with --length ` +
+          `${config.lengthBytes}: a receiver gives up after ${RECEIVER_SILENCE_SECONDS} s without a packet`,
+      );
+    }
+  }
+}

@@ -1,0 +1,21 @@
+import type { TestConfig } from "../config/types.ts";
+import type { Side, TestResult } from "../results/types.ts";
+import type { Interval } from "../stats/interval.ts";
+
+/** A test about to run, as far as a report names it. */
+export interface TestStart {
+  readonly config: TestConfig;
+  readonly address: string;
+  readonly port: number;
+  readonly ipVersion: 4 | 6;
+}
+
+/** Renders one test as it happens and at its end; computes no statistics beyond what a line shows. */
+export interface Reporter {
+  started(test: TestStart): void;
+  interval(streamIndex: number, interval: Interval): void;
+  /** One side of a stream gives no more intervals; `failure` is null when it completed. */
+  sideEnded(streamIndex: number, side: Side, failure: string | null): void;
+  /** The result is whole, even when the test is not; called exactly once, and last. */
+  finished(result: TestResult): void;
+}

@@ -1,0 +1,89 @@
+import { RperfError } from "./errors.ts";
+
+/** How rates are shown. */
+export type RateUnit = "megabit" | "megabyte";
+
+/** Bytes per second in one unit of each suffix: small letters count decimal bits, capitals decimal bytes. */
+const BYTES_PER_SUFFIX: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 1e3 / 8,
+  m: 1e6 / 8,
+  g: 1e9 / 8,
+  K: 1e3,
+  M: 1e6,
+  G: 1e9,
+};
+
+const BITS_PER_BYTE = 8;
+const SIGNIFICANT_DIGITS = 4;
+const MAX_DECIMALS = 6;
+
+/**
+ * Reads a bandwidth such as `125000`, `1m` or `0.5G` and gives whole bytes per second.
+ * Only plain decimals are taken: no sign, no exponent, no spaces.
+ */
+export function parseBandwidth(text: string): number {
+  const [, digits, suffix] = /^(\d+(?:\.\d*)?|\.\d+)([kmgKMG]?)$/.exec(text) ?? [];
+  const scale = BYTES_PER_SUFFIX[suffix ?? ""];
+  if (digits === undefined || scale === undefined) {
+    throw new RperfError(
+      "usage",
+      `--bandwidth must be a number of bytes/s, or of bits with k, m or g, or of bytes with K, M or G, not "${text}"`,
+    );
+  }
+  const exact = Number(digits) * scale;
+  const bytesPerSecond = Math.round(exact);
+  // 0 means unlimited, so a rate must not become 0 by rounding.
+  if (exact > 0 && bytesPerSecond === 0) {
+    throw new RperfError("usage", `--bandwidth must be 0 (unlimited) or at least 1 byte/s, not "${text}"`);
+  }
+  return bytesPerSecond;
+}
+
+export function megabitsFromBytes(bytes: number): number {
+  return (bytes * BITS_PER_BYTE) / 1e6;
+}
+
+export function megabytesFromBytes(bytes: number): number {
+  return bytes / 1e6;
+}
+
+/** A rate, always in the unit asked for: "1.000 Mb/s", "94.12 Mb/s", "23412 Mb/s". */
+export function formatRate(bytesPerSecond: number, unit: RateUnit): string {
+  return unit === "megabit"
+    ? `${formatNumber(megabitsFromBytes(bytesPerSecond))} Mb/s`
+    : `${formatNumber(megabytesFromBytes(bytesPerSecond))} MB/s`;
+}
+
+/** An amount of data in decimal units: "512 B", "125.0 kB", "1.250 GB". */
+export function formatBytes(bytes: number): string {
+  const size = Math.abs(bytes);
+  if (size < 1e3) return `${Math.round(bytes)} B`;
+  if (size < 1e6) return `${formatNumber(bytes / 1e3)} kB`;
+  if (size < 1e9) return `${formatNumber(bytes / 1e6)} MB`;
+  if (size < 1e12) return `${formatNumber(bytes / 1e9)} GB`;
+  return `${formatNumber(bytes / 1e12)} TB`;
+}
+
+/** A span of time in the largest unit that leaves a whole part: "10.00 s", "1.234 ms", "0.500 µs"; never minutes. */
+export function formatSeconds(seconds: number): string {
+  const size = Math.abs(seconds);
+  if (size === 0 || size >= 1) return `${formatNumber(seconds)} s`;
+  if (size >= 1e-3) return `${formatNumber(seconds * 1e3)} ms`;
+  return `${formatNumber(seconds * 1e6)} µs`;
+}
+
+/** A share of one whole: "0.00%", "12.50%", "100.00%". */
+export function formatPercent(ratio: number): string {
+  return `${(ratio * 100).toFixed(2)}%`;
+}
+
+/** Four significant digits, no exponent, all digits of the whole part, at most six decimals. */
+function formatNumber(value: number): string {
+  if (value === 0) return (0).toFixed(SIGNIFICANT_DIGITS - 1);
+  // Rounded first, so that 9.9996 counts as 10 and is not shown with a fifth digit.
+  const rounded = Number(value.toPrecision(SIGNIFICANT_DIGITS));
+  const magnitude = Math.floor(Math.log10(Math.abs(rounded)));
+  const decimals = Math.min(MAX_DECIMALS, Math.max(0, SIGNIFICANT_DIGITS - 1 - magnitude));
+  return value.toFixed(decimals);
+}
