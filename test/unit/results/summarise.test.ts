@@ -55,6 +55,14 @@ const TCP_CASES: readonly Case[] = [
     },
   },
   {
+    name: "nearer to the boundary than a slice of the sender's: the boundary itself",
+    omitSeconds: 1,
+    send: [tcpSend(100, omittedSend(100)), tcpSend(100)],
+    // The first slice behind the boundary came within the receiver's first second.
+    receive: [tcpReceive(105), tcpReceive(95)],
+    expected: { bytesSent: 100, bytesReceived: 100, durationReceiveSeconds: 1 },
+  },
+  {
     name: "a boundary within the sender's second interval",
     omitSeconds: 2,
     send: [
