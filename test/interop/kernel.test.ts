@@ -21,23 +21,32 @@ const onTwoCpus = testsUnless(
 );
 const withSs = testsUnless(Bun.which("ss") === null ? "there is no ss (Debian: iproute2)" : null);
 
-/** For each thread of a process, the CPUs that it may run on. */
-function threadCpuLists(pid: number): string[] {
+interface Thread {
+  readonly id: number;
+  readonly name: string;
+  readonly cpus: string;
+}
+
+/** The threads of a process and the CPUs that each may run on. */
+function threadsOf(pid: number): Thread[] {
   return readdirSync(`/proc/${pid}/task`).map((task) => {
     const status = readFileSync(`/proc/${pid}/task/${task}/status`, "utf8");
-    return /^Cpus_allowed_list:\s*(\S+)/m.exec(status)?.[1] ?? "";
+    const field = (name: string) => new RegExp(`^${name}:\\s*(.+)$`, "m").exec(status)?.[1] ?? "";
+    return { id: Number(task), name: field("Name"), cpus: field("Cpus_allowed_list") };
   });
 }
 
-onTwoCpus.test("-A binds each stream's thread in turn, and no other thread", async () => {
+onTwoCpus.test("-A binds each stream's thread in turn, and not the main thread", async () => {
   const port = `${await freePort()}`;
   const server = startProcess(rperf("-s", "-p", port, "-A", "1,0"));
   await server.waitForOutput(/listening/);
   const client = startProcess(rperf("-c", "127.0.0.1", "-p", port, "-t", "2", "-P", "4", "-A", "0,1", "-f", "json"));
   await Bun.sleep(1000);
   for (const { pid } of [server, client]) {
-    const bound = threadCpuLists(pid).filter((list) => list === "0" || list === "1");
-    expect(bound.toSorted()).toEqual(["0", "0", "1", "1"]);
+    const threads = threadsOf(pid);
+    const streams = threads.filter(({ name }) => name === "Worker");
+    expect(streams.map(({ cpus: list }) => list).toSorted()).toEqual(["0", "0", "1", "1"]);
+    expect(threads.find(({ id }) => id === pid)?.cpus).not.toMatch(/^[01]$/);
   }
   expect(await client.exited).toBe(0);
   const document = documentOf({ code: 0, stdout: client.stdout, stderr: client.stderr });
