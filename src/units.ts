@@ -57,7 +57,7 @@ export function formatRate(bytesPerSecond: number, unit: RateUnit): string {
 
 /** An amount of data in decimal units: "512 B", "125.0 kB", "1.250 GB". */
 export function formatBytes(bytes: number): string {
-  const size = Math.abs(bytes);
+  const size = Math.abs(toSignificant(bytes));
   if (size < 1e3) return `${Math.round(bytes)} B`;
   if (size < 1e6) return `${formatNumber(bytes / 1e3)} kB`;
   if (size < 1e9) return `${formatNumber(bytes / 1e6)} MB`;
@@ -67,7 +67,7 @@ export function formatBytes(bytes: number): string {
 
 /** A span of time in the largest unit that leaves a whole part: "10.00 s", "1.234 ms", "0.500 µs"; never minutes. */
 export function formatSeconds(seconds: number): string {
-  const size = Math.abs(seconds);
+  const size = Math.abs(toSignificant(seconds));
   if (size === 0 || size >= 1) return `${formatNumber(seconds)} s`;
   if (size >= 1e-3) return `${formatNumber(seconds * 1e3)} ms`;
   return `${formatNumber(seconds * 1e6)} µs`;
@@ -81,9 +81,12 @@ export function formatPercent(ratio: number): string {
 /** Four significant digits, no exponent, all digits of the whole part, at most six decimals. */
 function formatNumber(value: number): string {
   if (value === 0) return (0).toFixed(SIGNIFICANT_DIGITS - 1);
-  // Rounded first, so that 9.9996 counts as 10 and is not shown with a fifth digit.
-  const rounded = Number(value.toPrecision(SIGNIFICANT_DIGITS));
-  const magnitude = Math.floor(Math.log10(Math.abs(rounded)));
+  const magnitude = Math.floor(Math.log10(Math.abs(toSignificant(value))));
   const decimals = Math.min(MAX_DECIMALS, Math.max(0, SIGNIFICANT_DIGITS - 1 - magnitude));
   return value.toFixed(decimals);
+}
+
+/** The value as far as it is shown, so that 9.9996 counts as 10 and 999,999 B as 1 MB. */
+function toSignificant(value: number): number {
+  return Number(value.toPrecision(SIGNIFICANT_DIGITS));
 }

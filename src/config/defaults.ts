@@ -13,3 +13,5 @@ export const DEFAULT_CLIENT_LIMIT = 0;
 export const DEFAULT_BIND_ADDRESS_V4 = "0.0.0.0";
 /** Takes IPv4 clients too where the host allows it. */
 export const DEFAULT_BIND_ADDRESS_V6 = "::";
+/** For each of the self-test's tests. */
+export const DEFAULT_SELFTEST_SECONDS = 1;

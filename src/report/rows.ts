@@ -79,9 +79,8 @@ export function sumRows(rows: readonly Row[]): Row {
 }
 
 /** Whether the difference of the two sides' counts is loss: not while reports of one of them may be missing. */
-export function isLossKnown({ send, receive, sender, receiver }: StreamResult): boolean {
-  const isHeard = sender.outcome !== "abandoned" && receiver.outcome !== "abandoned";
-  return isHeard && send.length > 0 && receive.length > 0;
+export function isLossKnown({ summary }: StreamResult): boolean {
+  return summary.udp !== null && summary.udp.packetsLost !== null;
 }
 
 /** The row of a whole stream, after the omitted time; a side that never reported shows nothing. */
@@ -97,7 +96,7 @@ export function rowOfStream(stream: StreamResult): Row {
     receivedBytesPerSecond: hasReceived ? rateOf(summary.bytesReceived, summary.durationReceiveSeconds) : null,
     bytesReceived: hasReceived ? summary.bytesReceived : null,
     sendsBlocked: hasSent ? summary.sendsBlocked : null,
-    packets: hasReceived ? packetsOfSummary(summary, isLossKnown(stream)) : null,
+    packets: hasReceived ? packetsOfSummary(summary) : null,
     omitted: "none",
   };
 }
@@ -119,11 +118,11 @@ function packetsOfInterval(interval: ReceiveInterval): PacketCounts | null {
   };
 }
 
-function packetsOfSummary({ udp }: StreamSummary, knowsLoss: boolean): PacketCounts | null {
+function packetsOfSummary({ udp }: StreamSummary): PacketCounts | null {
   if (udp === null) return null;
   return {
     received: udp.packetsReceived,
-    lost: knowsLoss ? udp.packetsLost : null,
+    lost: udp.packetsLost,
     outOfOrder: udp.packetsOutOfOrder,
     duplicated: udp.packetsDuplicated,
     jitterSeconds: udp.jitterAverageSeconds,

@@ -69,7 +69,9 @@ function sumUdp(config: SummaryConfig, streams: readonly UdpSummary[]): UdpSumma
   return {
     packetsSent: total((stream) => stream.packetsSent),
     packetsReceived: total((stream) => stream.packetsReceived),
-    packetsLost: total((stream) => stream.packetsLost),
+    packetsLost: streams.some((stream) => stream.packetsLost === null)
+      ? null
+      : total((stream) => stream.packetsLost ?? 0),
     packetsOutOfOrder: total((stream) => stream.packetsOutOfOrder),
     packetsDuplicated: total((stream) => stream.packetsDuplicated),
     framedPacketSizeBytes: framedPacketSizeBytes(config),

@@ -45,8 +45,8 @@ export interface UdpSummary {
   readonly packetsSent: number;
   /** Duplicates included. */
   readonly packetsReceived: number;
-  /** Sent less unique received, never below 0. */
-  readonly packetsLost: number;
+  /** Sent less unique received, never below 0; null when a side told nothing, or not its end. */
+  readonly packetsLost: number | null;
   readonly packetsOutOfOrder: number;
   readonly packetsDuplicated: number;
   /** Payload and UDP header: what one packet counts for. */

@@ -111,7 +111,7 @@ export class Sender implements Stream {
       if (!maySend) return this.#sleep(elapsedSeconds);
       if (!this.#send(dueBytes, nowSeconds, elapsedSeconds)) return;
       if (nowSeconds >= turnEndsSeconds && !this.#isBlocked) {
-        this.#timer = setTimeout(this.#pump, 0);
+        setImmediate(this.#pump);
         return;
       }
     }

@@ -1,0 +1,102 @@
+import type { ClientEvent } from "../client/events.ts";
+import { EXIT_FAILED, EXIT_OK } from "../errors.ts";
+import { createLog, type Log } from "../log.ts";
+import type { Progress } from "../report/progress.ts";
+import type { Reporter, TestStart } from "../report/reporter.ts";
+import type { RateUnit } from "../units.ts";
+import type { Format } from "./format.ts";
+import { listenForInterrupts } from "./interrupts.ts";
+import type { Invocation } from "./invocation.ts";
+import type { Io } from "./io.ts";
+
+type ClientInvocation = Extract<Invocation, { mode: "client" }>;
+
+/** Runs one test and prints it; gives the exit status. Rejects when the test cannot begin. */
+export async function runClientMode(invocation: ClientInvocation, io: Io): Promise<number> {
+  const interrupted = listenForInterrupts();
+  const { format, isDebug } = invocation;
+  const progress = io.err.isTerminal ? await loadProgress(format, io) : null;
+  const reporter = await loadReporter(format, isDebug, io, progress);
+  const log = createLog({
+    // What happens in good order is told by the results.
+    level: isDebug ? "debug" : "warn",
+    colour: io.err.hasColour,
+    write(text) {
+      progress?.clear();
+      io.err.write(text);
+    },
+  });
+  const { runClient } = await import("../index.ts");
+  try {
+    const result = await runClient(invocation.options, {
+      signal: AbortSignal.any([interrupted, io.out.ended]),
+      onEvent: clientEventHandler(reporter, progress, log),
+    });
+    progress?.stop();
+    reporter.finished(result);
+    // The text says so itself; a program that reads the JSON leaves stderr to a person.
+    if (format === "json" && result.reason !== null) log.error(result.reason.message);
+    return result.success ? EXIT_OK : EXIT_FAILED;
+  } finally {
+    progress?.stop();
+  }
+}
+
+async function loadProgress(format: Format, io: Io): Promise<Progress> {
+  const { createProgress } = await import("../report/progress.ts");
+  return createProgress({
+    write: (text) => io.err.write(text),
+    columns: () => io.err.columns(),
+    colour: io.err.hasColour,
+    format: rateUnitOf(format),
+  });
+}
+
+async function loadReporter(format: Format, isDebug: boolean, io: Io, progress: Progress | null): Promise<Reporter> {
+  // Both streams may be the same terminal, so the progress line makes room for each result.
+  const write = (text: string): void => {
+    progress?.clear();
+    io.out.write(text);
+  };
+  if (format === "json") {
+    const { createJsonReporter } = await import("../report/json.ts");
+    return createJsonReporter({ write });
+  }
+  const { createTextReporter } = await import("../report/text.ts");
+  return createTextReporter({ write, format, colour: io.out.hasColour, debug: isDebug });
+}
+
+/** Hands each event of a test to whoever shows it. */
+function clientEventHandler(reporter: Reporter, progress: Progress | null, log: Log): (event: ClientEvent) => void {
+  let test: TestStart | null = null;
+  return (event) => {
+    switch (event.type) {
+      case "connected":
+        test = event;
+        log.debug(`connected to ${event.address} port ${event.port}`);
+        reporter.started(event);
+        return;
+      case "started":
+        if (test !== null) progress?.started(test);
+        return;
+      case "interval":
+        progress?.interval(event.streamIndex, event.interval);
+        reporter.interval(event.streamIndex, event.interval);
+        return;
+      case "stream-ended":
+        log.debug(`stream ${event.streamIndex} ended on the ${event.side}: ${event.failure ?? "complete"}`);
+        reporter.sideEnded(event.streamIndex, event.side, event.failure);
+        return;
+      case "warning":
+        log.warn(event.message);
+        return;
+      case "debug":
+        log.debug(event.message);
+        return;
+    }
+  };
+}
+
+function rateUnitOf(format: Format): RateUnit {
+  return format === "json" ? "megabit" : format;
+}

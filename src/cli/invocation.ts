@@ -1,0 +1,121 @@
+import { parseAffinity } from "../config/affinity.ts";
+import { type NumberRule, parseNumber } from "../config/checks.ts";
+import { DEFAULT_SELFTEST_SECONDS } from "../config/defaults.ts";
+import { parsePortPool, POOL_NAMES, type PortPoolsOptions } from "../config/port-pool.ts";
+import { makeServerConfig, SERVER_RULES, type ServerOptions } from "../config/server-config.ts";
+import { makeTestConfig, TEST_RULES, type TestOptions } from "../config/test-config.ts";
+import type { PortRange } from "../config/types.ts";
+import { RperfError } from "../errors.ts";
+import { parseBandwidth } from "../units.ts";
+import { type Format, formatOf } from "./format.ts";
+import { type OptionSpec, ROOT_OPTIONS, type SELFTEST_OPTIONS, type ValuedName } from "./options.ts";
+import type { ParsedOptions } from "./strict-parse.ts";
+
+export type RootParsed = ParsedOptions<typeof ROOT_OPTIONS>;
+type RootValuedName = ValuedName<typeof ROOT_OPTIONS>;
+
+/** What `rperf` was asked to do, with every value checked. */
+export type Invocation =
+  | { readonly mode: "client"; readonly options: TestOptions; readonly format: Format; readonly isDebug: boolean }
+  | { readonly mode: "server"; readonly options: ServerOptions; readonly isDebug: boolean };
+
+export interface SelftestInvocation {
+  readonly durationSeconds: number;
+  readonly format: Format;
+  readonly isDebug: boolean;
+}
+
+/** Turns parsed options into what to do; a value or a combination that cannot be throws with code `usage`. */
+export function invocationOf(parsed: RootParsed): Invocation {
+  const isServer = parsed.isOn("server");
+  if (isServer && parsed.has("client")) {
+    throw new RperfError(
+      "usage",
+      `${parsed.typed("server")} and ${parsed.typed("client")} exclude each other: serve or test, not both`,
+    );
+  }
+  if (!isServer && !parsed.has("client")) {
+    throw new RperfError("usage", "use -s to serve or -c HOST to test; see --help");
+  }
+  refuseOthersOptions(parsed, isServer ? "client" : "server");
+  const isDebug = parsed.isOn("debug");
+  if (isServer) {
+    const options = serverOptions(parsed);
+    makeServerConfig(options);
+    return { mode: "server", options, isDebug };
+  }
+  const options = testOptions(parsed);
+  // Refused here, before anything is loaded; the library makes its own of them and tells the warnings.
+  makeTestConfig(options);
+  return { mode: "client", options, format: formatOf(parsed.value("format")), isDebug };
+}
+
+export function selftestInvocationOf(parsed: ParsedOptions<typeof SELFTEST_OPTIONS>): SelftestInvocation {
+  return {
+    durationSeconds:
+      mapped(parsed.value("time"), (text) => parseNumber(TEST_RULES.durationSeconds, text)) ?? DEFAULT_SELFTEST_SECONDS,
+    format: formatOf(parsed.value("format")),
+    isDebug: parsed.isOn("debug"),
+  };
+}
+
+function refuseOthersOptions(parsed: RootParsed, other: "client" | "server"): void {
+  const hint = other === "client" ? "is only for a client (-c HOST)" : "is only for a server (-s)";
+  const specs: readonly (OptionSpec & (typeof ROOT_OPTIONS)[number])[] = ROOT_OPTIONS;
+  const wrong = specs.find((spec) => spec.audience === other && parsed.has(spec.name));
+  if (wrong !== undefined) throw new RperfError("usage", `${parsed.typed(wrong.name)} ${hint}`);
+}
+
+function serverOptions(parsed: RootParsed): ServerOptions {
+  const number = numberReader(parsed);
+  return {
+    ipv6: parsed.isOn("version6"),
+    // Unlike the library, the command line has no use for "any free port".
+    port: number("port", TEST_RULES.port),
+    clientLimit: number("client-limit", SERVER_RULES.clientLimit),
+    affinity: mapped(parsed.value("affinity"), parseAffinity),
+    portPools: portPools(parsed),
+  };
+}
+
+function testOptions(parsed: RootParsed): TestOptions {
+  const number = numberReader(parsed);
+  const isUdp = parsed.isOn("udp");
+  const lengthRule = isUdp ? TEST_RULES.udpLengthBytes : TEST_RULES.tcpLengthBytes;
+  return {
+    host: parsed.value("client") ?? "",
+    port: number("port", TEST_RULES.port),
+    family: isUdp ? "udp" : "tcp",
+    reverse: parsed.isOn("reverse"),
+    bandwidthBytesPerSecond: mapped(parsed.value("bandwidth"), parseBandwidth),
+    durationSeconds: number("time", TEST_RULES.durationSeconds),
+    sendIntervalSeconds: number("send-interval", TEST_RULES.sendIntervalSeconds),
+    lengthBytes: number("length", lengthRule),
+    sendBufferBytes: number("send-buffer", TEST_RULES.sendBufferBytes),
+    receiveBufferBytes: number("receive-buffer", TEST_RULES.receiveBufferBytes),
+    parallel: number("parallel", TEST_RULES.parallel),
+    omitSeconds: number("omit", TEST_RULES.omitSeconds),
+    noDelay: parsed.isOn("no-delay"),
+    affinity: mapped(parsed.value("affinity"), parseAffinity),
+    portPools: portPools(parsed),
+  };
+}
+
+function portPools(parsed: RootParsed): PortPoolsOptions {
+  const pool = (name: string, text: string | undefined): PortRange[] | undefined =>
+    mapped(text, (ports) => parsePortPool(name, ports));
+  return {
+    tcp4: pool(POOL_NAMES.tcp4, parsed.value("tcp-port-pool")),
+    tcp6: pool(POOL_NAMES.tcp6, parsed.value("tcp6-port-pool")),
+    udp4: pool(POOL_NAMES.udp4, parsed.value("udp-port-pool")),
+    udp6: pool(POOL_NAMES.udp6, parsed.value("udp6-port-pool")),
+  };
+}
+
+function numberReader(parsed: RootParsed): (name: RootValuedName, rule: NumberRule) => number | undefined {
+  return (name, rule) => mapped(parsed.value(name), (text) => parseNumber(rule, text));
+}
+
+function mapped<T>(text: string | undefined, read: (text: string) => T): T | undefined {
+  return text === undefined ? undefined : read(text);
+}
