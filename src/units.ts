@@ -40,11 +40,11 @@ export function parseBandwidth(text: string): number {
   return bytesPerSecond;
 }
 
-export function megabitsFromBytes(bytes: number): number {
+function megabitsFromBytes(bytes: number): number {
   return (bytes * BITS_PER_BYTE) / 1e6;
 }
 
-export function megabytesFromBytes(bytes: number): number {
+function megabytesFromBytes(bytes: number): number {
   return bytes / 1e6;
 }
 

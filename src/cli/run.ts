@@ -14,11 +14,13 @@ const SELFTEST = "selftest";
 /** The whole program: does what the arguments say and ends the process with the status that belongs to it. */
 export async function run(args: readonly string[]): Promise<never> {
   const io = standardIo();
-  // A defect outside any awaited call: without this Bun's own status 1 would be the outcome.
-  process.on("uncaughtException", (error) => {
-    complain(io, error);
-    process.exit(EXIT_FAILED);
-  });
+  for (const event of ["uncaughtException", "unhandledRejection"]) {
+    // A defect outside any awaited call: Bun would print a trace, and end with 1 or not at all.
+    process.on(event, (error: unknown) => {
+      complain(io, error);
+      process.exit(EXIT_FAILED);
+    });
+  }
   const status = await dispatch(args, io).catch((error: unknown) => {
     // A test that was stopped because its output has nowhere to go has nothing to complain of itself.
     if (io.out.failure === null) complain(io, error);

@@ -2,7 +2,7 @@ import type { Family } from "../config/types.ts";
 import { EXIT_FAILED, EXIT_OK, messageOf } from "../errors.ts";
 import type { RperfServer, runClient, startServer, TestOptions } from "../index.ts";
 import { createLog, type Log } from "../log.ts";
-import type { TestResult } from "../results/types.ts";
+import type { TestResult, UdpSummary } from "../results/types.ts";
 import { listenForInterrupts } from "./interrupts.ts";
 import type { SelftestInvocation } from "./invocation.ts";
 import type { Io } from "./io.ts";
@@ -136,7 +136,7 @@ function measuredOf({ summary, success, outcome, reason }: TestResult): Measured
   const udp = summary.udp;
   return {
     bytesPerSecond: seconds > 0 ? summary.bytesReceived / seconds : 0,
-    lossRatio: udp?.packetsLost != null && udp.packetsSent > 0 ? udp.packetsLost / udp.packetsSent : null,
+    lossRatio: udp === null ? null : lossRatioOf(udp),
     jitterSeconds: udp?.jitterAverageSeconds ?? null,
     failure: success ? null : (reason?.message ?? outcome),
   };
@@ -144,4 +144,9 @@ function measuredOf({ summary, success, outcome, reason }: TestResult): Measured
 
 function failedOf(error: unknown): Measured {
   return { bytesPerSecond: 0, lossRatio: null, jitterSeconds: null, failure: messageOf(error) };
+}
+
+/** Null where the lost cannot be told, or nothing was sent. */
+function lossRatioOf({ packetsLost, packetsSent }: UdpSummary): number | null {
+  return packetsLost === null || packetsSent === 0 ? null : packetsLost / packetsSent;
 }

@@ -1,0 +1,46 @@
+import { expect, test } from "bun:test";
+import { makeServerConfig, type ServerOptions } from "../../../src/config/server-config.ts";
+import { RperfError } from "../../../src/errors.ts";
+
+const DEFAULTS = {
+  bindAddress: "0.0.0.0",
+  port: 5199,
+  clientLimit: 0,
+  affinity: [],
+  portPools: { tcp4: [], tcp6: [], udp4: [], udp6: [] },
+};
+
+test.each<[ServerOptions, Partial<typeof DEFAULTS>]>([
+  [{}, {}],
+  [{ ipv6: true }, { bindAddress: "::" }],
+  [{ ipv6: false }, {}],
+  [
+    { bindAddress: "127.0.0.1", port: 0 },
+    { bindAddress: "127.0.0.1", port: 0 },
+  ],
+  [{ bindAddress: "::1", ipv6: true }, { bindAddress: "::1" }],
+  [{ clientLimit: 3, port: undefined }, { clientLimit: 3 }],
+])("%j", (options, changes) => {
+  const config = makeServerConfig(options);
+  expect(config).toEqual({ ...DEFAULTS, ...changes });
+  expect(Object.isFrozen(config.portPools.tcp4)).toBe(true);
+});
+
+test.each<[unknown, RegExp]>([
+  [{ port: -1 }, /^--port must be a whole number from 0 to 65535, not "-1"$/],
+  [{ port: 65_536 }, /^--port /],
+  [{ port: "1" }, /^--port /],
+  [{ clientLimit: -1 }, /^--client-limit must be a whole number, at least 0, not "-1"$/],
+  [{ clientLimit: 1.5 }, /^--client-limit /],
+  [{ ipv6: 6 }, /^--version6 must be true or false/],
+  [{ bindAddress: "localhost" }, /^bindAddress must be an IP address, not "localhost"$/],
+  [{ bindAddress: 7 }, /^bindAddress /],
+  [{ affinity: [0.5] }, /--affinity/],
+  [{ portPools: { tcp4: [{ first: 0, last: 1 }] } }, /--tcp-port-pool/],
+  [{ host: "h" }, /^options has no field "host"/],
+  [7, /^options must be an object, not "7"$/],
+])("refuses %j", (options, message) => {
+  const make = () => makeServerConfig(options as ServerOptions);
+  expect(make).toThrow(RperfError);
+  expect(make).toThrow(message);
+});

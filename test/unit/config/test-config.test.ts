@@ -1,0 +1,160 @@
+import { describe, expect, test } from "bun:test";
+import { makeTestConfig, type TestOptions } from "../../../src/config/test-config.ts";
+import { RperfError } from "../../../src/errors.ts";
+
+/** As a caller in plain JavaScript might give them. */
+function configOf(options: Record<string, unknown>) {
+  return makeTestConfig({ host: "h", ...options });
+}
+
+function errorOf(options: Record<string, unknown>): string {
+  try {
+    configOf(options);
+  } catch (error) {
+    if (error instanceof RperfError && error.code === "usage") return error.message;
+    throw error;
+  }
+  throw new Error(`accepted ${JSON.stringify(options)}`);
+}
+
+test("fills in every default", () => {
+  expect(makeTestConfig({ host: "example.net" })).toEqual({
+    config: {
+      host: "example.net",
+      port: 5199,
+      family: "tcp",
+      reverse: false,
+      bandwidthBytesPerSecond: 125_000,
+      durationSeconds: 10,
+      sendIntervalSeconds: 0.05,
+      lengthBytes: 32_768,
+      sendBufferBytes: 0,
+      receiveBufferBytes: 0,
+      parallel: 1,
+      omitSeconds: 0,
+      noDelay: false,
+      affinity: [],
+      portPools: { tcp4: [], tcp6: [], udp4: [], udp6: [] },
+    },
+    warnings: [],
+  });
+});
+
+test("takes undefined for what is left out", () => {
+  expect(configOf({ port: undefined, portPools: { tcp4: undefined } }).config.port).toBe(5199);
+});
+
+test("freezes all of it, and none of the caller's", () => {
+  const portPools = { tcp4: [{ first: 1, last: 2 }] };
+  const affinity = [0];
+  const { config } = configOf({ portPools, affinity });
+  expect(Object.isFrozen(config)).toBe(true);
+  expect(Object.isFrozen(config.portPools.tcp4[0])).toBe(true);
+  expect(Object.isFrozen(config.affinity)).toBe(true);
+  expect(Object.isFrozen(portPools.tcp4[0])).toBe(false);
+  expect(Object.isFrozen(affinity)).toBe(false);
+});
+
+test.each([
+  ["h", "h"],
+  ["192.0.2.1", "192.0.2.1"],
+  ["::1", "::1"],
+  ["[::1]", "::1"],
+  ["fe80::1%eth0", "fe80::1%eth0"],
+])("host %p becomes %p", (host, expected) => {
+  expect(configOf({ host }).config.host).toBe(expected);
+});
+
+describe("lengths and buffers", () => {
+  test.each([
+    [{}, 32_768, 0, 0, 0],
+    [{ family: "udp" }, 1024, 0, 0, 0],
+    [{ lengthBytes: 0, family: "udp" }, 1024, 0, 0, 0],
+    [{ lengthBytes: 1 }, 16, 0, 0, 1],
+    [{ lengthBytes: 35, family: "udp" }, 36, 0, 0, 1],
+    [{ lengthBytes: 65_507, family: "udp" }, 65_507, 0, 0, 0],
+    [{ sendBufferBytes: 32_768, receiveBufferBytes: 70_000 }, 32_768, 32_768, 70_000, 0],
+    [{ sendBufferBytes: 1, receiveBufferBytes: 1000 }, 32_768, 65_536, 65_536, 2],
+    [{ lengthBytes: 3, sendBufferBytes: 8 }, 16, 32, 0, 2],
+  ])("%j", (options, lengthBytes, sendBufferBytes, receiveBufferBytes, warningCount) => {
+    const { config, warnings } = configOf(options);
+    expect(config).toMatchObject({ lengthBytes, sendBufferBytes, receiveBufferBytes });
+    expect(warnings).toHaveLength(warningCount);
+  });
+
+  test("warnings name the flag and both values", () => {
+    expect(configOf({ lengthBytes: 3, sendBufferBytes: 8 }).warnings).toEqual([
+      "--length 3 is too short for TCP: using 16",
+      "--send-buffer 8 is below --length 16: asking for 32",
+    ]);
+  });
+});
+
+test.each([
+  [{ parallel: 255 }],
+  [{ durationSeconds: 0.001 }],
+  [{ sendIntervalSeconds: 1 }],
+  [{ bandwidthBytesPerSecond: 0, family: "udp" }],
+  [{ bandwidthBytesPerSecond: 413, family: "udp" }],
+  [{ omitSeconds: 9 }],
+  [{ affinity: [0, 9999] }],
+])("accepts %j", (options) => {
+  expect(configOf(options).config).toMatchObject(options);
+});
+
+test.each<[Record<string, unknown>, RegExp]>([
+  [{ host: "" }, /^--client .* not ""$/],
+  [{ host: undefined }, /^--client /],
+  [{ host: "a b" }, /^--client /],
+  [{ host: "a\nb" }, /^--client /],
+  [{ host: "x".repeat(254) }, /^--client /],
+  [{ host: "h:5199" }, /^--client .* --port/],
+  [{ host: "http://h" }, /^--client /],
+  [{ port: 0 }, /^--port must be a whole number from 1 to 65535, not "0"$/],
+  [{ port: 65_536 }, /^--port /],
+  [{ port: "5199" }, /^--port .* not "5199"$/],
+  [{ family: "sctp" }, /^family must be "tcp" or "udp", not "sctp"$/],
+  [{ reverse: 1 }, /^--reverse must be true or false/],
+  [{ noDelay: "yes" }, /^--no-delay must be true or false/],
+  [{ parallel: 300 }, /^--parallel must be a whole number from 1 to 255, not "300"$/],
+  [{ parallel: 0 }, /^--parallel /],
+  [{ parallel: 1.5 }, /^--parallel /],
+  [{ parallel: Number.NaN }, /^--parallel /],
+  [{ parallel: "2" }, /^--parallel .* not "2"$/],
+  [{ durationSeconds: 0 }, /^--time must be a number above 0 /],
+  [{ durationSeconds: -1 }, /^--time /],
+  [{ durationSeconds: Infinity }, /^--time /],
+  [{ durationSeconds: 1e9 }, /^--time /],
+  [{ sendIntervalSeconds: 0 }, /^--send-interval must be a number above 0 and at most 1, not "0"$/],
+  [{ sendIntervalSeconds: 1.01 }, /^--send-interval /],
+  [{ bandwidthBytesPerSecond: -1 }, /^--bandwidth /],
+  [{ bandwidthBytesPerSecond: 0.5 }, /^--bandwidth /],
+  [{ bandwidthBytesPerSecond: 1e16 }, /^--bandwidth /],
+  [{ bandwidthBytesPerSecond: 412, family: "udp" }, /^--bandwidth must be at least 413 .* gives up after 3 s/],
+  [{ lengthBytes: -1 }, /^--length /],
+  [{ lengthBytes: 65_508, family: "udp" }, /^--length with --udp .* 65507/],
+  [{ lengthBytes: 2 ** 31 }, /^--length /],
+  [{ sendBufferBytes: -1 }, /^--send-buffer /],
+  [{ receiveBufferBytes: 2 ** 31 }, /^--receive-buffer /],
+  [{ omitSeconds: 10 }, /^--omit must be less than --time \(10 s\), not "10"$/],
+  [{ omitSeconds: 1.5 }, /^--omit must be a whole number/],
+  [{ omitSeconds: 1, durationSeconds: 0.5 }, /^--omit /],
+  [{ affinity: "0" }, /^--affinity must be a list/],
+  [{ affinity: [-1] }, /--affinity/],
+  [{ affinity: ["0"] }, /--affinity/],
+  [{ portPools: [] }, /^portPools must be an object, not a list$/],
+  [{ portPools: { tcp: [] } }, /^portPools has no field "tcp"/],
+  [{ portPools: { tcp4: "1-10" } }, /^--tcp-port-pool must be a list/],
+  [{ portPools: { udp6: [{ first: 1 }] } }, /--udp6-port-pool/],
+  [{ portPools: { udp4: [null] } }, /--udp-port-pool/],
+  [{ portPools: { udp4: [{ first: 2, last: 1 }] } }, /--udp-port-pool .* lower port first/],
+  [{ duration: 5 }, /^options has no field "duration"; its fields are host, port/],
+])("refuses %j", (options, message) => {
+  expect(errorOf(options)).toMatch(message);
+});
+
+test("refuses what is no object", () => {
+  for (const options of [null, undefined, "h", []]) {
+    expect(() => makeTestConfig(options as unknown as TestOptions)).toThrow(RperfError);
+  }
+});

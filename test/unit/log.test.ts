@@ -1,0 +1,53 @@
+import { describe, expect, test } from "bun:test";
+import { createLog, escapeControls, type LogLevel } from "../../src/log.ts";
+
+function linesAt(level: LogLevel, colour = false): string[] {
+  const lines: string[] = [];
+  const log = createLog({ level, colour, write: (text) => lines.push(text) });
+  log.error("e");
+  log.warn("w");
+  log.info("i");
+  log.debug("d");
+  return lines;
+}
+
+describe("createLog", () => {
+  test.each([
+    ["warn", ["error", "warn"]],
+    ["info", ["error", "warn", "info"]],
+    ["debug", ["error", "warn", "info", "debug"]],
+  ] as const)("at level %p writes %p", (level, types) => {
+    expect(linesAt(level).map((line) => line.split(" ")[1] ?? "")).toEqual([...types]);
+  });
+
+  test("writes time, level and message on a line of its own", () => {
+    expect(linesAt("warn")[1]).toMatch(/^\[\d\d:\d\d:\d\d\] warn w\n$/);
+  });
+
+  test("colours only the level", () => {
+    expect(linesAt("warn", true)[1]).toEndWith("] \x1b[33mwarn\x1b[39m w\n");
+  });
+
+  test("holds no repeated line back", () => {
+    const lines: string[] = [];
+    const log = createLog({ level: "info", colour: false, write: (text) => lines.push(text) });
+    for (let i = 0; i < 20; i++) log.info("same");
+    expect(lines).toHaveLength(20);
+  });
+
+  test("lets nobody forge a line", () => {
+    const lines: string[] = [];
+    createLog({ level: "info", colour: false, write: (text) => lines.push(text) }).warn("a\n[00:00:00] info b");
+    expect(lines.join("").split("\n")).toHaveLength(2);
+  });
+});
+
+test.each([
+  ["plain – text", "plain – text"],
+  ["\x1b[31mred\x07", "\\x1b[31mred\\x07"],
+  ["a\r\nb\tc", "a\\x0d\\x0ab\\x09c"],
+  ["\x7f\x9b", "\\x7f\\x9b"],
+  ["\u2028\u202e", "\\u2028\\u202e"],
+])("escapeControls(%j)", (text, escaped) => {
+  expect(escapeControls(text)).toBe(escaped);
+});
