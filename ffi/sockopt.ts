@@ -5,6 +5,11 @@ const SIZE_OF_INT = 4;
 /** IPPROTO_TCP, the same everywhere (RFC 1700). */
 const TCP_LEVEL = 6;
 
+/** Makes the calls of this file ready on the calling thread, which takes some milliseconds the first time. */
+export function loadSocketCalls(): void {
+  socketCalls();
+}
+
 export type BufferDirection = "send" | "receive";
 
 /** Asks for SO_SNDBUF or SO_RCVBUF of an open socket; the system may grant less or more (read it back). */

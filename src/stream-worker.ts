@@ -1,9 +1,12 @@
 /** Entry of a stream's Worker. It lies beside main.ts, where a compiled binary finds it (see spawn-worker.ts). */
+import { loadSocketCalls } from "../ffi/sockopt.ts";
 import type { WorkerCommand } from "./workers/messages.ts";
-import { serveStream } from "./workers/serve-stream.ts";
+import { serveStreams } from "./workers/serve-streams.ts";
 
 declare const self: Worker;
 
-const command = serveStream((message) => self.postMessage(message));
+// Before "up", so that none of it falls into measured time.
+loadSocketCalls();
+const command = serveStreams((message) => self.postMessage(message));
 self.onmessage = (event: MessageEvent<WorkerCommand>) => command(event.data);
 self.postMessage({ type: "up" });

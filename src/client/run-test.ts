@@ -3,7 +3,8 @@ import type { TestConfig } from "../config/types.ts";
 import { RperfError } from "../errors.ts";
 import type { TestResult } from "../results/types.ts";
 import { CpuDealer, PortDealer } from "../workers/dealers.ts";
-import type { StreamWorker, StreamWorkerPool } from "../workers/stream-worker-pool.ts";
+import type { StreamWorkerPool } from "../workers/stream-worker-pool.ts";
+import type { StreamWorker } from "../workers/worker-thread.ts";
 import { configurationOf, receiverSpec, senderSpec } from "./configuration.ts";
 import type { ClientEvent } from "./events.ts";
 import { RunningTest } from "./running-test.ts";
@@ -23,11 +24,12 @@ export interface TestDependencies {
  * that, throws RperfError.
  */
 export async function runTest(config: TestConfig, dependencies: TestDependencies): Promise<TestResult> {
-  const acquiring = dependencies.pool.acquire(config.parallel);
+  const cpus = new CpuDealer(config.affinity, (message) => dependencies.emit({ type: "warning", message }));
+  const acquiring = dependencies.pool.acquire(config.parallel, cpus.size);
   try {
     const link = await ServerLink.open(config.host, config.port, config.parallel);
     try {
-      return await runOver(link, config, await acquiring, dependencies);
+      return await runOver(link, config, await acquiring, cpus, dependencies);
     } finally {
       link.close();
     }
@@ -40,16 +42,16 @@ async function runOver(
   link: ServerLink,
   config: TestConfig,
   workers: readonly StreamWorker[],
+  cpus: CpuDealer,
   dependencies: TestDependencies,
 ): Promise<TestResult> {
   const { emit, signal } = dependencies;
   const { address, port, ipVersion } = link;
   emit({ type: "connected", config, address, port, ipVersion });
   const test = new RunningTest(config, link, workers, dependencies);
-  const hasMarks = config.reverse
-    ? await prepareReverse(link, config, test, emit)
-    : await prepareForward(link, config, test, emit);
-  emit({ type: "debug", message: hasMarks ? "the server is one of ours" : "the server speaks the protocol of 0.1.8" });
+  const prepare = config.reverse ? prepareReverse : prepareForward;
+  const isOurs = await prepare(link, config, test, cpus);
+  emit({ type: "debug", message: isOurs ? "the server is one of ours" : "the server speaks the protocol of 0.1.8" });
   if (signal.aborted) throw new RperfError("stopped", "interrupted before the test began");
   return test.run();
 }
@@ -59,11 +61,10 @@ async function prepareForward(
   link: ServerLink,
   config: TestConfig,
   test: RunningTest,
-  emit: (event: ClientEvent) => void,
+  cpus: CpuDealer,
 ): Promise<boolean> {
   const testId = newTestId();
   const { streamPorts, extensions } = await link.configure(configurationOf(config, testId, []));
-  const cpus = new CpuDealer(config.affinity, (message) => emit({ type: "warning", message }));
   await test.group.prepare(
     streamPorts.map((port, streamIndex) => {
       const commons = { config, testId, streamIndex, affinityCpu: cpus.next() };
@@ -78,10 +79,9 @@ async function prepareReverse(
   link: ServerLink,
   config: TestConfig,
   test: RunningTest,
-  emit: (event: ClientEvent) => void,
+  cpus: CpuDealer,
 ): Promise<boolean> {
   const testId = newTestId();
-  const cpus = new CpuDealer(config.affinity, (message) => emit({ type: "warning", message }));
   const ports = new PortDealer(config.portPools);
   await test.group.prepare(
     Array.from({ length: config.parallel }, (_, streamIndex) => {

@@ -4,7 +4,7 @@ import { createResultCollector, type ResultCollector } from "../results/collecto
 import type { Outcome, Side, SocketFacts, TestResult } from "../results/types.ts";
 import type { Interval } from "../stats/interval.ts";
 import { type StreamFailure, StreamGroup } from "../workers/stream-group.ts";
-import type { StreamWorker } from "../workers/stream-worker-pool.ts";
+import type { StreamWorker } from "../workers/worker-thread.ts";
 import type { RunningMessage } from "./inbox.ts";
 import type { TestDependencies } from "./run-test.ts";
 import type { ServerLink } from "./server-link.ts";

@@ -113,7 +113,7 @@ export class ClientSession {
 
   async #prepare(configuration: Configuration): Promise<void> {
     const { streams, role, family } = configuration;
-    const workers = await this.#context.pool.acquire(streams);
+    const workers = await this.#context.pool.acquire(streams, this.#context.cpus.size);
     const group: StreamGroup = new StreamGroup(workers, {
       onInterval: (streamIndex, interval) => this.#send({ kind: "result", streamIndex, interval }),
       onWarning: (message) => this.#context.emit({ type: "warning", client: this.#name, message }),

@@ -23,6 +23,11 @@ export class CpuDealer {
     this.#cpus = usable;
   }
 
+  /** How many CPUs are dealt; 0 = streams run anywhere. */
+  get size(): number {
+    return this.#cpus.length;
+  }
+
   /** The next stream's CPU; null = anywhere. */
   next(): number | null {
     return this.#cpus.length === 0 ? null : (this.#cpus[this.#dealt++ % this.#cpus.length] ?? null);

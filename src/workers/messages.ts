@@ -1,8 +1,11 @@
 import type { StreamEvent, StreamSpec } from "../streams/spec.ts";
 
-/** Main thread → Worker; `prepare` comes first and once. */
+/** Main thread → Worker. `slot` names one of the Worker's streams; `prepare` comes first and once for each. */
 export type WorkerCommand =
-  { readonly type: "prepare"; readonly spec: StreamSpec } | { readonly type: "start" } | { readonly type: "stop" };
+  | { readonly type: "prepare"; readonly slot: number; readonly spec: StreamSpec }
+  | { readonly type: "start"; readonly slot: number }
+  | { readonly type: "stop"; readonly slot: number };
 
 /** Worker → main thread; `up` tells that the Worker runs and takes commands. */
-export type WorkerReport = { readonly type: "up" } | StreamEvent;
+export type WorkerReport =
+  { readonly type: "up" } | { readonly type: "stream"; readonly slot: number; readonly event: StreamEvent };

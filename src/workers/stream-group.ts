@@ -1,7 +1,7 @@
 import { RperfError } from "../errors.ts";
 import type { SocketFacts } from "../results/types.ts";
 import type { StreamEvent, StreamSpec } from "../streams/spec.ts";
-import type { StreamWorker } from "./stream-worker-pool.ts";
+import type { StreamWorker } from "./worker-thread.ts";
 
 /** How one stream of a group ended; null = it completed. */
 export type StreamFailure = Pick<Extract<StreamEvent, { type: "failed" }>, "code" | "message"> | null;

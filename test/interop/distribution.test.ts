@@ -111,6 +111,11 @@ describe("the packed tarball", () => {
       });
       expect(result.code).toBe(0);
       expect(documentOf(result).success).toBe(true);
+      // bunx hands the signal on to what it runs, which would outlive it otherwise.
+      server.kill("SIGTERM");
+      expect(await server.exited).toBe(0);
+      const still = await run(bunx("-c", "127.0.0.1", "-p", port, "-t", "1"), { cwd: elsewhere, env });
+      expect(still.stderr).toContain("connection refused");
     },
     BUILD_TIMEOUT_MS,
   );

@@ -1,0 +1,103 @@
+import { messageOf } from "../errors.ts";
+import type { Emit, StreamEvent, StreamSpec } from "../streams/spec.ts";
+import type { WorkerCommand, WorkerReport } from "./messages.ts";
+
+/** One Worker as seen from the main thread; it lives until the last of its streams is disposed of. */
+export class WorkerThread {
+  readonly #worker: Worker;
+  readonly #onGone: (thread: WorkerThread) => void;
+  readonly #streams = new Map<number, StreamWorker>();
+  #nextSlot = 0;
+
+  /** `onUp` is called when the Worker takes commands, or has failed to start: then its streams fail. */
+  constructor(worker: Worker, onUp: () => void, onGone: (thread: WorkerThread) => void) {
+    this.#worker = worker;
+    this.#onGone = onGone;
+    worker.onmessage = (event: MessageEvent<WorkerReport>) => {
+      const report = event.data;
+      if (report.type === "up") onUp();
+      else this.#streams.get(report.slot)?.event(report.event);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#fail(`the stream's Worker failed: ${messageOf(event.message)}`);
+      onUp();
+    };
+    worker.addEventListener("close", () => {
+      this.#fail("the stream's Worker ended");
+      onUp();
+    });
+  }
+
+  /** A place for one stream. */
+  addStream(): StreamWorker {
+    const slot = this.#nextSlot++;
+    const stream = new StreamWorker(slot, {
+      command: (command) => this.#worker.postMessage(command),
+      dispose: () => this.#remove(slot),
+    });
+    this.#streams.set(slot, stream);
+    return stream;
+  }
+
+  #remove(slot: number): void {
+    if (!this.#streams.delete(slot) || this.#streams.size > 0) return;
+    this.#worker.terminate();
+    this.#onGone(this);
+  }
+
+  #fail(message: string): void {
+    for (const stream of this.#streams.values()) stream.event({ type: "failed", code: "internal", message });
+  }
+}
+
+interface StreamWorkerThread {
+  command(command: WorkerCommand): void;
+  dispose(): void;
+}
+
+/** A Worker's place for one stream. */
+export class StreamWorker {
+  readonly #slot: number;
+  readonly #thread: StreamWorkerThread;
+  #onEvent: Emit = () => {};
+  /** The stream told its end: nothing more is expected, and an end of the Worker is no failure. */
+  #isOver = false;
+
+  constructor(slot: number, thread: StreamWorkerThread) {
+    this.#slot = slot;
+    this.#thread = thread;
+  }
+
+  /** Begins the stream's life; its events come until `ended` or `failed`, and its socket may live until `dispose`. */
+  prepare(spec: StreamSpec, onEvent: Emit): void {
+    this.#onEvent = onEvent;
+    this.#command({ type: "prepare", slot: this.#slot, spec });
+  }
+
+  start(): void {
+    this.#command({ type: "start", slot: this.#slot });
+  }
+
+  /** Ends the stream in good order; its last events still come. */
+  stop(): void {
+    this.#command({ type: "stop", slot: this.#slot });
+  }
+
+  /** No event comes any more; the Worker ends, with all that it holds, when this was the last of its streams. */
+  dispose(): void {
+    this.#isOver = true;
+    this.#thread.dispose();
+  }
+
+  /** The thread's: something happened to this stream. */
+  event(event: StreamEvent): void {
+    if (this.#isOver) return;
+    this.#isOver = event.type === "ended" || event.type === "failed";
+    this.#onEvent(event);
+  }
+
+  #command(command: WorkerCommand): void {
+    if (!this.#isOver) this.#thread.command(command);
+  }
+}

@@ -1,0 +1,123 @@
+import { describe, expect, test } from "bun:test";
+import { connectControl, resolveHost } from "../../../src/client/connect.ts";
+import { type ChannelEvents, channelSocketHandlers, ControlChannel } from "../../../src/control/channel.ts";
+import { testsUnless } from "../../support/conditional.ts";
+import { freePort } from "../../support/ports.ts";
+
+const NO_EVENTS: ChannelEvents = { onBody: () => {}, onError: () => {}, onClosed: () => {} };
+
+async function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => null,
+    (error: unknown) => error,
+  );
+}
+
+/** A server that sends each channel's message back. */
+function echoServer(hostname: string, port: number) {
+  return Bun.listen<ControlChannel>({
+    hostname,
+    port,
+    socket: {
+      ...channelSocketHandlers,
+      open: (socket) => {
+        const channel: ControlChannel = new ControlChannel(socket, {
+          ...NO_EVENTS,
+          onBody: (body) => channel.send(JSON.parse(new TextDecoder().decode(body)) as object),
+        });
+      },
+    },
+  });
+}
+
+describe("resolveHost", () => {
+  test.each(["127.0.0.1", "192.0.2.1", "::1", "2001:db8::1", "::ffff:192.0.2.1", "fe80::1%lo", "fe80::1%9"])(
+    "the address %s is itself",
+    async (address) => {
+      expect(await resolveHost(address)).toEqual([address]);
+    },
+  );
+
+  test("localhost is this machine, each address once", async () => {
+    const addresses = await resolveHost("localhost");
+    expect(addresses.length).toBeGreaterThan(0);
+    expect(new Set(addresses).size).toBe(addresses.length);
+    for (const address of addresses) expect(["127.0.0.1", "::1"]).toContain(address);
+  });
+
+  // RFC 6761, 6.4: names in .invalid never resolve.
+  test.each(["rperf.invalid", "a.b.invalid"])("%s does not resolve, and the message names it", async (host) => {
+    expect(await failureOf(resolveHost(host))).toMatchObject({
+      name: "RperfError",
+      code: "resolve-failed",
+      message: expect.stringContaining(host),
+    });
+  });
+
+  test("what looks like an address and is none does not resolve", async () => {
+    expect(await failureOf(resolveHost("999.1.1.1"))).toMatchObject({ code: "resolve-failed" });
+  });
+});
+
+describe("connectControl", () => {
+  test("gives a channel that talks, and the address", async () => {
+    const server = echoServer("127.0.0.1", 0);
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    const closed = Promise.withResolvers<void>();
+    const { channel, address } = await connectControl(["127.0.0.1"], server.port, {
+      ...NO_EVENTS,
+      onBody: (body) => resolve(JSON.parse(new TextDecoder().decode(body))),
+      onClosed: () => closed.resolve(),
+    });
+    expect(address).toBe("127.0.0.1");
+    expect(channel.remotePort).toBe(server.port);
+    channel.send({ kind: "begin" });
+    expect(await promise).toEqual({ kind: "begin" });
+    channel.close();
+    await closed.promise;
+    server.stop(true);
+  });
+
+  for (const [address, endpoint, reason] of [
+    ["127.0.0.1", "127.0.0.1", null],
+    ["::1", "[::1]", hasIpv6() ? null : "this machine has no ::1"],
+  ] as const) {
+    testsUnless(reason).test(`a closed port of ${address} is refused, and the message names it`, async () => {
+      const port = await freePort();
+      expect(await failureOf(connectControl([address], port, NO_EVENTS))).toMatchObject({
+        name: "RperfError",
+        code: "connect-refused",
+        message: expect.stringContaining(`${endpoint}:${port}`),
+        cause: expect.objectContaining({ code: "ECONNREFUSED" }),
+      });
+    });
+  }
+
+  test("no address at all", async () => {
+    expect(await failureOf(connectControl([], 5199, NO_EVENTS))).toMatchObject({ code: "connect-failed" });
+  });
+
+  const manyLoopbacks = testsUnless(process.platform === "linux" ? null : "only Linux has all of 127.0.0.0/8");
+  manyLoopbacks.test("the next address is tried when one refuses", async () => {
+    const server = echoServer("127.0.0.3", 0);
+    const { channel, address } = await connectControl(["127.0.0.2", "127.0.0.3"], server.port, NO_EVENTS);
+    expect(address).toBe("127.0.0.3");
+    channel.close();
+    server.stop(true);
+  });
+
+  manyLoopbacks.test("when all refuse, the last is named", async () => {
+    const port = await freePort();
+    const failure = await failureOf(connectControl(["127.0.0.2", "127.0.0.3"], port, NO_EVENTS));
+    expect(failure).toMatchObject({ code: "connect-refused", message: expect.stringContaining(`127.0.0.3:${port}`) });
+  });
+});
+
+function hasIpv6(): boolean {
+  try {
+    Bun.listen({ hostname: "::1", port: 0, socket: { data: () => {} } }).stop(true);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { closeSync, openSync } from "node:fs";
+import { descriptorOf } from "../../../ffi/descriptor.ts";
+import { platform } from "../../../ffi/platform.ts";
+import { limitSilence, readSocketBuffer, setSocketBuffer } from "../../../ffi/sockopt.ts";
+import { testsUnless } from "../../support/conditional.ts";
+
+const DIRECTIONS = ["send", "receive"] as const;
+const isSupported = platform.errnoFunction !== null;
+const supported = testsUnless(isSupported ? null : `socket options are not supported on ${platform.name}`);
+const linux = testsUnless(process.platform === "linux" ? null : "only Linux tells twice the buffer");
+
+/** A descriptor that no process has: the system allows fewer. */
+const NO_DESCRIPTOR = 2 ** 30;
+
+let listener: Bun.TCPSocketListener;
+let connection: Bun.Socket;
+let udp: Bun.udp.Socket<"buffer">;
+
+beforeAll(async () => {
+  listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => {} } });
+  connection = await Bun.connect({ hostname: "127.0.0.1", port: listener.port, socket: { data: () => {} } });
+  udp = await Bun.udpSocket({ hostname: "127.0.0.1", port: 0 });
+});
+
+afterAll(() => {
+  connection.terminate();
+  udp.close();
+  listener.stop(true);
+});
+
+function fdOf(socket: object): number {
+  return descriptorOf(socket) ?? NaN;
+}
+
+describe("descriptorOf", () => {
+  test("sockets and listeners have one, each its own", () => {
+    const fds = [listener, connection, udp].map((socket) => descriptorOf(socket));
+    for (const fd of fds) expect(fd).toBeGreaterThan(2);
+    expect(new Set(fds).size).toBe(3);
+  });
+
+  test("what is closed, or no socket, has none", async () => {
+    const closed = await Bun.udpSocket({ hostname: "127.0.0.1", port: 0 });
+    closed.close();
+    expect(descriptorOf(closed)).toBeNull();
+    expect(descriptorOf({})).toBeNull();
+    expect(descriptorOf({ fd: -1 })).toBeNull();
+    expect(descriptorOf({ fd: "3" })).toBeNull();
+    expect(descriptorOf({ fd: 3 })).toBe(3);
+  });
+});
+
+supported.describe("buffers of a socket", () => {
+  for (const direction of DIRECTIONS) {
+    for (const name of ["listener", "connection", "udp"] as const) {
+      linux.test(`${name}: a ${direction} buffer of 50,000 bytes is read back as 100,000 (socket(7))`, () => {
+        const fd = fdOf({ listener, connection, udp }[name]);
+        expect(setSocketBuffer(fd, direction, 50_000)).toEqual({ ok: true, value: null });
+        expect(readSocketBuffer(fd, direction)).toEqual({ ok: true, value: 100_000 });
+      });
+    }
+  }
+
+  test("the two directions do not touch each other", () => {
+    const fd = fdOf(udp);
+    const before = readSocketBuffer(fd, "receive");
+    expect(setSocketBuffer(fd, "send", 40_000).ok).toBe(true);
+    expect(readSocketBuffer(fd, "receive")).toEqual(before);
+  });
+
+  test("more than the system grants is granted in part, and read back", () => {
+    const fd = fdOf(udp);
+    expect(setSocketBuffer(fd, "receive", 2 ** 31 - 1).ok || process.platform !== "linux").toBe(true);
+    const granted = readSocketBuffer(fd, "receive");
+    if (!granted.ok) throw new Error(granted.message);
+    expect(granted.value).toBeGreaterThan(0);
+    expect(granted.value).toBeLessThan(2 ** 31 - 1);
+  });
+
+  for (const [name, fd] of [
+    ["-1", -1],
+    ["no descriptor", NO_DESCRIPTOR],
+  ] as const) {
+    test(`descriptor ${name} is an answer, not a throw (EBADF)`, () => {
+      for (const direction of DIRECTIONS) {
+        const set = setSocketBuffer(fd, direction, 4096);
+        expect(set).toEqual({ ok: false, supported: true, message: expect.stringContaining("errno 9") });
+        const got = readSocketBuffer(fd, direction);
+        expect(got).toEqual({ ok: false, supported: true, message: expect.stringContaining(`${direction} buffer`) });
+      }
+      expect(limitSilence(fd, 5)).toEqual({ ok: false, supported: true, message: expect.stringContaining("errno 9") });
+    });
+  }
+
+  test("a file is no socket", () => {
+    const fd = openSync(import.meta.path, "r");
+    try {
+      const outcomes = [setSocketBuffer(fd, "send", 4096), readSocketBuffer(fd, "send"), limitSilence(fd, 5)];
+      expect(outcomes.map(({ ok }) => ok)).toEqual([false, false, false]);
+    } finally {
+      closeSync(fd);
+    }
+  });
+});
+
+supported.describe("limitSilence", () => {
+  for (const seconds of [1, 2, 5, 60]) {
+    test(`${seconds} s on a TCP connection`, () => {
+      connection.setKeepAlive(true, 2000);
+      expect(limitSilence(fdOf(connection), seconds)).toEqual({ ok: true, value: null });
+    });
+  }
+
+  test("a UDP socket has no such options", () => {
+    expect(limitSilence(fdOf(udp), 5)).toMatchObject({ ok: false, supported: true });
+  });
+});
