@@ -52,7 +52,9 @@ export class ServerLink {
 
   /** Where this side's receivers listen: on the address by which it reaches the server. */
   get receiverAddress(): string {
-    return receiverBindAddress(this.#channel.localAddress);
+    const { localAddress } = this.#channel;
+    if (localAddress === null) throw new RperfError("peer-lost", `${this.endpoint} reset the connection at once`);
+    return receiverBindAddress(localAddress);
   }
 
   /** Seconds since the server was last heard of. */
@@ -66,7 +68,7 @@ export class ServerLink {
     const answer = await this.#inbox.nextAnswer(ANSWER_TIMEOUT_MS + this.#streams * ANSWER_TIMEOUT_PER_STREAM_MS);
     const expected = configuration.role === "download" ? "connect" : "connect-ready";
     if (answer.kind !== expected) {
-      throw new RperfError("peer-protocol", `the server answered ${answer.kind} instead of ${expected}`);
+      throw new RperfError("peer-protocol", `${this.endpoint} answered ${answer.kind} instead of ${expected}`);
     }
     return { streamPorts: answer.kind === "connect" ? answer.streamPorts : [], extensions: answer.extensions };
   }

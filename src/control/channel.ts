@@ -24,6 +24,10 @@ export interface ChannelEvents {
 
 /** One control connection: framed messages out and in, bounded in size and time. */
 export class ControlChannel {
+  /** Both addresses are null when the peer had reset the connection before it was taken. */
+  readonly localAddress: string | null;
+  readonly remoteAddress: string | null;
+  readonly remotePort: number;
   readonly #socket: Bun.Socket<ControlChannel>;
   readonly #events: ChannelEvents;
   readonly #decoder = new FrameDecoder();
@@ -37,23 +41,15 @@ export class ControlChannel {
     this.#socket = socket;
     this.#events = events;
     socket.data = this;
+    // Bun's types promise strings; a socket that is no longer connected has none.
+    this.localAddress = nullIfMissing(socket.localAddress);
+    this.remoteAddress = nullIfMissing(socket.remoteAddress);
+    this.remotePort = socket.remotePort;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEPALIVE_MS);
     const fd = descriptorOf(socket);
     // Where the system cannot bound the silence, the deadlines of the sessions still do.
     if (fd !== null) limitSilence(fd, SILENCE_SECONDS);
-  }
-
-  get localAddress(): string {
-    return this.#socket.localAddress;
-  }
-
-  get remoteAddress(): string {
-    return this.#socket.remoteAddress;
-  }
-
-  get remotePort(): number {
-    return this.#socket.remotePort;
   }
 
   get isOpen(): boolean {
@@ -151,6 +147,10 @@ export class ControlChannel {
     this.#events.onError(error);
     this.close();
   }
+}
+
+function nullIfMissing(address: string | undefined): string | null {
+  return address ?? null;
 }
 
 /** The events of Bun's sockets, handed to the channel that each socket carries. */

@@ -41,6 +41,8 @@ export class ClientSession {
   readonly #context: SessionContext;
   readonly #channel: ControlChannel;
   readonly #name: string;
+  readonly #localAddress: string;
+  readonly #remoteAddress: string;
   readonly #parts: Part[] = [];
   readonly #waiting: Uint8Array[] = [];
   #phase: ServerPhase = "configuring";
@@ -57,7 +59,10 @@ export class ClientSession {
       onError: (error) => this.#broken(error),
       onClosed: () => this.#closed(),
     });
-    this.#name = formatEndpoint(unmapAddress(this.#channel.remoteAddress), this.#channel.remotePort);
+    this.#localAddress = unmapAddress(this.#channel.localAddress ?? "");
+    this.#remoteAddress = unmapAddress(this.#channel.remoteAddress ?? "");
+    const isGone = this.#channel.remoteAddress === null;
+    this.#name = isGone ? "a client that is gone" : formatEndpoint(this.#remoteAddress, this.#channel.remotePort);
     this.#armDeadline();
   }
 
@@ -159,10 +164,10 @@ export class ClientSession {
         streams: _streams,
         ...pace
       } = configuration;
-      const remoteAddress = unmapAddress(this.#channel.remoteAddress);
+      const remoteAddress = this.#remoteAddress;
       return { ...pace, ...common, role: "sender", remoteAddress, remotePort: streamPorts[streamIndex] ?? 0 };
     }
-    const bindAddress = receiverBindAddress(this.#channel.localAddress);
+    const bindAddress = receiverBindAddress(this.#localAddress);
     const ports = this.#context.ports.next(configuration.family, ipVersionOf(bindAddress));
     const { receiveBufferBytes } = configuration;
     return { ...common, role: "receiver", bindAddress, ...ports, receiveBufferBytes };

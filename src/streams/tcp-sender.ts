@@ -1,5 +1,5 @@
 import { descriptorOf } from "../../ffi/descriptor.ts";
-import { messageOf, RperfError } from "../errors.ts";
+import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
 import { makeTcpBuffer, TEST_ID_BYTES } from "../protocol/tcp-data.ts";
 import type { SendProgress, SendTransport } from "./sender.ts";
 import { grantSendBuffer } from "./socket-facts.ts";
@@ -36,7 +36,7 @@ export class TcpSendTransport implements SendTransport {
         error: (_socket, error) => events.onLost(`sending to ${where}: ${messageOf(error)}`),
       },
     });
-    const socket = await withTimeout(connecting, `connecting to ${where} took longer than ${CONNECT_TIMEOUT_MS} ms`);
+    const socket = await withTimeout(connecting, where);
     this.#socket = socket;
     socket.setNoDelay(this.#spec.noDelay);
     grantSendBuffer(descriptorOf(socket), this.#spec, this.#emit);
@@ -63,16 +63,19 @@ export class TcpSendTransport implements SendTransport {
 }
 
 /** Gives up after CONNECT_TIMEOUT_MS; a connection that still comes then is closed. */
-async function withTimeout(connecting: Promise<Bun.Socket>, message: string): Promise<Bun.Socket> {
+async function withTimeout(connecting: Promise<Bun.Socket>, where: string): Promise<Bun.Socket> {
   let timer: Timer | undefined;
+  const message = `the receiver at ${where} did not answer within ${CONNECT_TIMEOUT_MS / 1000} s`;
   const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new RperfError("connect-timeout", message)), CONNECT_TIMEOUT_MS);
   });
   try {
     return await Promise.race([connecting, timeout]);
-  } catch (error) {
+  } catch (cause) {
     connecting.then((socket) => socket.terminate()).catch(() => {});
-    throw error;
+    if (cause instanceof RperfError) throw cause;
+    const why = systemCodeOf(cause) ?? messageOf(cause);
+    throw new RperfError("stream-failed", `no connection to the receiver at ${where}: ${why}`, { cause });
   } finally {
     clearTimeout(timer);
   }

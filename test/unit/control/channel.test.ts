@@ -238,18 +238,25 @@ describe("what a handler throws", () => {
   });
 });
 
+/** Set here as well: bun forgets the preloaded default from the second file of a run on. */
+const SLOW_TEST_MS = 30_000;
+
 describe("peers that misbehave", () => {
-  test("a half frame is waited for, for 5 s", async () => {
-    const { socket, server, ended } = await rawPair();
-    socket.write(encodeFrame({ kind: "begin" }));
-    socket.write(encodeFrame({ kind: "end" }).subarray(0, 6));
-    await ended;
-    socket.end();
-    await server.closed;
-    expect(server.messages).toEqual([{ kind: "begin" }]);
-    expect(server.errors).toMatchObject([{ code: "peer-protocol", message: expect.stringContaining("5 s") }]);
-    expect(server.closes).toBe(1);
-  });
+  test(
+    "a half frame is waited for, for 5 s",
+    async () => {
+      const { socket, server, ended } = await rawPair();
+      socket.write(encodeFrame({ kind: "begin" }));
+      socket.write(encodeFrame({ kind: "end" }).subarray(0, 6));
+      await ended;
+      socket.end();
+      await server.closed;
+      expect(server.messages).toEqual([{ kind: "begin" }]);
+      expect(server.errors).toMatchObject([{ code: "peer-protocol", message: expect.stringContaining("5 s") }]);
+      expect(server.closes).toBe(1);
+    },
+    SLOW_TEST_MS,
+  );
 
   test("a peer that does not read is cut off at 4 MiB", async () => {
     const { socket, server } = await rawPair();

@@ -1,0 +1,340 @@
+// Peers that are there no more, or not really: the other side ends with what it has, and holds nothing for them.
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+
+import { complaintOf, EXIT_FAILED, incompleteLineOf, ourDocumentOf } from "../support/cli.ts";
+import { eventually, within } from "../support/eventually.ts";
+import { expectServes } from "../support/good-test.ts";
+import { describeWithNamespaces, type Namespace, withNamespaces } from "../support/netns.ts";
+import { freePort } from "../support/ports.ts";
+import { rperf, type RunResult, type RunningProcess, startProcess } from "../support/process.ts";
+import {
+  connectTcp,
+  downloadConfiguration,
+  openDatagrams,
+  type RawClient,
+  tcpBuffer,
+  udpPacket,
+  uploadConfiguration,
+} from "../support/raw-client.ts";
+import { descriptorsOf, type Holdings, WatchedServer, workersOf } from "../support/watched-server.ts";
+
+// That of the preload holds for the first file of a run only.
+setDefaultTimeout(30_000);
+
+/** "A few seconds", and "about ten", on a machine that is busy with other tests. */
+const FEW_SECONDS_MS = 8_000;
+const ABOUT_TEN_SECONDS_MS = 16_000;
+
+const MODES = (["tcp", "udp"] as const).flatMap((family) =>
+  (["forward", "reverse"] as const).map((direction) => ({ family, direction, name: `${family} ${direction}` })),
+);
+type Mode = (typeof MODES)[number];
+
+const FORMATS = ["megabit", "json"] as const;
+type Format = (typeof FORMATS)[number];
+
+function clientFlags({ family, direction }: Mode, host: string, port: number, format: Format): string[] {
+  const modeFlags = [...(family === "udp" ? ["-u"] : []), ...(direction === "reverse" ? ["-R"] : [])];
+  return ["-c", host, "-p", `${port}`, "-t", "60", "-P", "2", "-f", format, ...modeFlags];
+}
+
+async function resultOf(client: RunningProcess, limitMs: number): Promise<RunResult> {
+  const code = await within("the client's end", client.exited, limitMs);
+  return { code, stdout: client.stdout, stderr: client.stderr };
+}
+
+/** A part of a test, printed and marked as such. */
+function expectPartial(result: RunResult, { direction }: Mode, format: Format): void {
+  expect(result.code).toBe(EXIT_FAILED);
+  if (format === "megabit") {
+    expect(incompleteLineOf(result)).toMatch(/^incomplete: ./);
+    expect(result.stdout).toMatch(/^ +[01] +0\.00-1\.00 /m); // an interval line
+    expect(result.stdout).toMatch(/^total of 2 streams/m);
+    expect(result.stderr).toBe("");
+    return;
+  }
+  const document = ourDocumentOf(result);
+  expect(document.success).toBe(false);
+  expect(document.outcome).not.toBe("completed");
+  expect(document.reason?.message).toBeString();
+  expect(document.streams).toHaveLength(2);
+  for (const { intervals } of document.streams) {
+    // What this side saw itself is there in any case.
+    const own = direction === "forward" ? intervals.send : intervals.receive;
+    expect(own.length).toBeGreaterThanOrEqual(2);
+  }
+  complaintOf(result);
+}
+
+describe("a server that is killed", () => {
+  for (const mode of MODES) {
+    for (const format of FORMATS) {
+      test.concurrent(
+        `${mode.name}, ${format}`,
+        async () => {
+          const port = await freePort();
+          const server = startProcess(rperf("-s", "-p", `${port}`));
+          await server.waitForOutput(/listening/);
+          const client = startProcess(rperf(...clientFlags(mode, "127.0.0.1", port, format)));
+          await server.waitForOutput(/test started/);
+          await Bun.sleep(2_700);
+          server.kill("SIGKILL");
+          expectPartial(await resultOf(client, FEW_SECONDS_MS), mode, format);
+        },
+        40_000,
+      );
+    }
+  }
+});
+
+describe("a client that is killed", () => {
+  let server: WatchedServer;
+  let idle: Holdings;
+
+  beforeAll(async () => {
+    server = await WatchedServer.start();
+    idle = server.holdings;
+  });
+
+  afterAll(() => server.kill());
+
+  for (const mode of MODES) {
+    test(mode.name, async () => {
+      const before = server.events.length;
+      const client = startProcess(rperf(...clientFlags(mode, "127.0.0.1", server.port, "json")));
+      await eventually(
+        "the start of the test",
+        () => server.events.slice(before).some(({ type }) => type === "test-started"),
+        (started) => started,
+      );
+      await Bun.sleep(1_200);
+      expect(server.holdings.workers).toBe(idle.workers + 2);
+      client.kill("SIGKILL");
+      await client.exited;
+      await server.isBackTo(idle, FEW_SECONDS_MS);
+      const ends = server.events
+        .slice(before)
+        .filter(({ type }) => type === "client-ended" || type === "client-refused");
+      expect(ends).toHaveLength(1);
+      await expectServes(server.port);
+      await server.isBackTo(idle);
+    });
+  }
+
+  test("ten of them at the same time", async () => {
+    const before = server.events.length;
+    const clients = Array.from({ length: 10 }, (_, index) => {
+      const mode = MODES[index % MODES.length] ?? { family: "tcp", direction: "forward", name: "" };
+      return startProcess(rperf(...clientFlags(mode, "127.0.0.1", server.port, "json")));
+    });
+    await eventually(
+      "ten running tests",
+      () => server.events.slice(before).filter(({ type }) => type === "test-started").length,
+      (count) => count === 10,
+      20_000,
+    );
+    for (const client of clients) client.kill("SIGKILL");
+    await Promise.all(clients.map((client) => client.exited));
+    await server.isBackTo(idle, FEW_SECONDS_MS);
+    await expectServes(server.port);
+    await server.isBackTo(idle);
+  }, 60_000);
+});
+
+describeWithNamespaces("a link that goes down without a word", () => {
+  interface Running {
+    readonly server: RunningProcess;
+    readonly client: RunningProcess;
+    readonly idle: Holdings;
+  }
+
+  /** `ip netns exec` becomes the program it runs, so the process id is the program's. */
+  function holdingsOf({ pid }: RunningProcess): Holdings {
+    return { descriptors: descriptorsOf(pid), workers: workersOf(pid), clients: 0 };
+  }
+
+  async function startBoth(
+    mode: Mode,
+    format: Format,
+    left: Namespace,
+    right: Namespace,
+    host: string,
+  ): Promise<Running> {
+    const server = right.start(rperf("-s", "-6", "-p", "5199"));
+    await server.waitForOutput(/listening/);
+    const idle = holdingsOf(server);
+    const client = left.start(rperf(...clientFlags(mode, host, 5199, format)));
+    await server.waitForOutput(/test started/);
+    await Bun.sleep(2_700);
+    expect(holdingsOf(server).workers).toBe(idle.workers + 2);
+    return { server, client, idle };
+  }
+
+  for (const mode of MODES) {
+    for (const [format, end, version] of [
+      ["megabit", "client", 4],
+      ["json", "server", 6],
+    ] as const) {
+      test.concurrent(
+        `${mode.name}, ${format}, IPv${version}, at the ${end}'s end`,
+        () =>
+          withNamespaces(async ({ left, right }) => {
+            const host = version === 4 ? right.ipv4 : right.ipv6;
+            const { server, client, idle } = await startBoth(mode, format, left, right, host);
+            (end === "client" ? left : right).setLink("down");
+            expectPartial(await resultOf(client, ABOUT_TEN_SECONDS_MS), mode, format);
+            await eventually(
+              "the server has freed everything",
+              () => holdingsOf(server),
+              ({ descriptors, workers }) => descriptors <= idle.descriptors && workers <= idle.workers,
+              ABOUT_TEN_SECONDS_MS,
+            );
+            (end === "client" ? left : right).setLink("up");
+            // The same server serves the next, once the link is there again.
+            const next = await left.run(rperf("-c", right.ipv4, "-p", "5199", "-t", "1", "-f", "json"));
+            expect({ code: next.code, stderr: next.stderr }).toEqual({ code: 0, stderr: "" });
+            expect(ourDocumentOf(next).success).toBe(true);
+            server.kill("SIGINT");
+            expect(await server.exited).toBe(0);
+          }),
+        90_000,
+      );
+    }
+  }
+});
+
+describe("a peer that is there and does nothing", () => {
+  let server: WatchedServer;
+  let idle: Holdings;
+  let toStop: (() => void)[] = [];
+
+  beforeAll(async () => {
+    server = await WatchedServer.start();
+    idle = server.holdings;
+  });
+
+  afterEach(() => {
+    for (const stop of toStop) stop();
+    toStop = [];
+  });
+
+  afterAll(() => server.kill());
+
+  /** The server says of this stream that it failed; then all is over as after any test. */
+  async function expectFailed(client: RawClient): Promise<void> {
+    expect(await client.nextOf("failed", FEW_SECONDS_MS)).toMatchObject({ origin: "server", stream_idx: 0 });
+    expect(client.messages.filter(({ kind }) => kind === "done")).toEqual([]);
+    client.send({ kind: "end" });
+    await client.closed();
+    await server.isBackTo(idle);
+    await expectServes(server.port);
+    await server.isBackTo(idle);
+  }
+
+  test.each(["tcp", "udp"] as const)("a %s sender that never begins", async (family) => {
+    const client = await server.connect();
+    await client.configure(downloadConfiguration({ family }));
+    client.send({ kind: "begin" });
+    await expectFailed(client);
+  });
+
+  test("a tcp sender that connects and says nothing", async () => {
+    const client = await server.connect();
+    const [port = 0] = await client.configure(downloadConfiguration());
+    client.send({ kind: "begin" });
+    const data = await connectTcp(port);
+    toStop.push(() => data.destroy());
+    await expectFailed(client);
+  });
+
+  test("a tcp sender that stops in mid-test and keeps its connection", async () => {
+    const client = await server.connect();
+    const configuration = downloadConfiguration();
+    const [port = 0] = await client.configure(configuration);
+    client.send({ kind: "begin" });
+    const data = await connectTcp(port);
+    toStop.push(() => data.destroy());
+    data.write(tcpBuffer(configuration.test_id, 30_000));
+    await expectFailed(client);
+    // What came before the silence was reported all the same.
+    const received = client.messages.flatMap(({ kind, bytes_received: bytes }) =>
+      kind === "receive" ? [Number(bytes)] : [],
+    );
+    expect(received.reduce((sum, bytes) => sum + bytes, 0)).toBe(30_000);
+  });
+
+  test("a udp sender that stops in mid-test without an end marker", async () => {
+    const client = await server.connect();
+    const configuration = downloadConfiguration({ family: "udp" });
+    const [port = 0] = await client.configure(configuration);
+    client.send({ kind: "begin" });
+    const socket = await openDatagrams();
+    toStop.push(() => socket.close());
+    for (let id = 0; id < 20; id += 1) socket.send(udpPacket(configuration.test_id, id), port);
+    await expectFailed(client);
+    const received = client.messages.flatMap(({ kind, packets_received: packets }) =>
+      kind === "receive" ? [Number(packets)] : [],
+    );
+    expect(received.reduce((sum, packets) => sum + packets, 0)).toBe(20);
+  });
+
+  test("one tcp sender of two that stops does not stop the other", async () => {
+    const client = await server.connect();
+    const configuration = downloadConfiguration({ streams: 2 });
+    const [first = 0, second = 0] = await client.configure(configuration);
+    client.send({ kind: "begin" });
+    const [lazy, busy] = [await connectTcp(first), await connectTcp(second)];
+    toStop.push(() => lazy.destroy());
+    lazy.write(tcpBuffer(configuration.test_id));
+    const writing = setInterval(() => busy.write(tcpBuffer(configuration.test_id)), 50);
+    toStop.push(() => clearInterval(writing));
+    expect(await client.nextOf("failed", FEW_SECONDS_MS)).toMatchObject({ stream_idx: 0 });
+    clearInterval(writing);
+    busy.end();
+    expect(await client.nextOf("done")).toMatchObject({ stream_idx: 1 });
+    client.send({ kind: "end" });
+    await client.closed();
+    await server.isBackTo(idle);
+  });
+
+  test("a tcp receiver that reads nothing, and a client that leaves it at that", async () => {
+    const listener = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { open: (socket) => socket.pause(), data() {} },
+    });
+    toStop.push(() => listener.stop(true));
+    const client = await server.connect();
+    const changes = { bandwidth: 1e9, duration: 2, length: 65_536, stream_ports: [listener.port] };
+    await client.configure(uploadConfiguration(changes));
+    client.send({ kind: "begin" });
+    // Full buffers are counted as blocked, and are no failure of the sender's.
+    const interval = await client.nextOf("send");
+    expect(Number(interval["sends_blocked"])).toBeGreaterThan(0);
+    client.reset();
+    await client.closed();
+    await server.isBackTo(idle);
+    await expectServes(server.port);
+    await server.isBackTo(idle);
+  });
+
+  test("a tcp receiver that is not there", async () => {
+    const client = await server.connect();
+    await client.configure(uploadConfiguration({ duration: 30, stream_ports: [await freePort()] }));
+    client.send({ kind: "begin" });
+    await expectFailed(client);
+  });
+
+  test("a client that never reads its results holds nothing of the server's once it is gone", async () => {
+    const client = await server.connect();
+    await client.configure(
+      uploadConfiguration({ family: "udp", streams: 20, duration: 60, stream_ports: Array(20).fill(9) }),
+    );
+    client.pause();
+    client.send({ kind: "begin" });
+    await Bun.sleep(2_500);
+    await expectServes(server.port);
+    client.reset();
+    await server.isBackTo(idle);
+  });
+});
