@@ -42,7 +42,7 @@ export class RperfError extends Error {
 
 /** Exit statuses of the program, as documented in the README. */
 export const EXIT_OK = 0;
-export const EXIT_USAGE = 2;
+const EXIT_USAGE = 2;
 export const EXIT_FORCED = 3;
 export const EXIT_FAILED = 4;
 

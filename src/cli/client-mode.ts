@@ -74,10 +74,11 @@ function clientEventHandler(reporter: Reporter, progress: Progress | null, log: 
       case "connected":
         test = event;
         log.debug(`connected to ${event.address} port ${event.port}`);
-        reporter.started(event);
         return;
       case "started":
-        if (test !== null) progress?.started(test);
+        if (test === null) return;
+        reporter.started(test);
+        progress?.started(test);
         return;
       case "interval":
         progress?.interval(event.streamIndex, event.interval);

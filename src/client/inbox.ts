@@ -81,8 +81,8 @@ export class Inbox implements ChannelEvents {
   }
 
   onError(error: RperfError): void {
-    const message = error.code === "peer-protocol" ? `${this.#server} does not speak as rperf does: ` : "";
-    this.#lost(new RperfError(error.code, message + error.message, { cause: error }));
+    const what = error.code === "peer-protocol" ? `does not speak as rperf does: ${error.message}` : error.message;
+    this.#lost(new RperfError(error.code, `${this.#server} ${what}`, { cause: error }));
   }
 
   onClosed(): void {

@@ -4,7 +4,6 @@ import { RperfError } from "../errors.ts";
 import type { TestResult } from "../results/types.ts";
 import { CpuDealer, PortDealer } from "../workers/dealers.ts";
 import type { StreamWorkerPool } from "../workers/stream-worker-pool.ts";
-import type { StreamWorker } from "../workers/worker-thread.ts";
 import { configurationOf, receiverSpec, senderSpec } from "./configuration.ts";
 import type { ClientEvent } from "./events.ts";
 import { RunningTest } from "./running-test.ts";
@@ -26,34 +25,43 @@ export interface TestDependencies {
 export async function runTest(config: TestConfig, dependencies: TestDependencies): Promise<TestResult> {
   const cpus = new CpuDealer(config.affinity, (message) => dependencies.emit({ type: "warning", message }));
   const acquiring = dependencies.pool.acquire(config.parallel, cpus.size);
+  const interrupted = rejectionOf(dependencies.signal);
+  const opening = ServerLink.open(config.host, config.port, config.parallel);
   try {
-    const link = await ServerLink.open(config.host, config.port, config.parallel);
-    try {
-      return await runOver(link, config, await acquiring, cpus, dependencies);
-    } finally {
-      link.close();
-    }
+    const link = await Promise.race([opening, interrupted]);
+    const test = new RunningTest(config, link, await acquiring, dependencies);
+    await Promise.race([prepare(link, config, test, cpus, dependencies.emit), interrupted]);
+    return await test.run();
   } finally {
+    // Whichever way it ended, and even if it comes only now: nobody needs the connection any more.
+    opening.then((link) => link.close()).catch(() => {});
     for (const worker of await acquiring) worker.dispose();
   }
 }
 
-async function runOver(
+/** Rejects when the signal is aborted: until the test runs there is nothing to end in good order. */
+function rejectionOf(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(new RperfError("stopped", "interrupted before the test began"));
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  // A test that runs takes the signal itself.
+  promise.catch(() => {});
+  return promise;
+}
+
+async function prepare(
   link: ServerLink,
   config: TestConfig,
-  workers: readonly StreamWorker[],
+  test: RunningTest,
   cpus: CpuDealer,
-  dependencies: TestDependencies,
-): Promise<TestResult> {
-  const { emit, signal } = dependencies;
+  emit: (event: ClientEvent) => void,
+): Promise<void> {
   const { address, port, ipVersion } = link;
   emit({ type: "connected", config, address, port, ipVersion });
-  const test = new RunningTest(config, link, workers, dependencies);
-  const prepare = config.reverse ? prepareReverse : prepareForward;
-  const isOurs = await prepare(link, config, test, cpus);
+  const prepareStreams = config.reverse ? prepareReverse : prepareForward;
+  const isOurs = await prepareStreams(link, config, test, cpus);
   emit({ type: "debug", message: isOurs ? "the server is one of ours" : "the server speaks the protocol of 0.1.8" });
-  if (signal.aborted) throw new RperfError("stopped", "interrupted before the test began");
-  return test.run();
 }
 
 /** The server opens receivers, then this side makes its senders ready. Tells whether the server is ours. */

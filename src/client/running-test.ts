@@ -79,6 +79,7 @@ export class RunningTest {
     const onAbort = () =>
       this.#earlyEnd.resolve({ outcome: "interrupted", error: new RperfError("stopped", "the test was interrupted") });
     signal.addEventListener("abort", onAbort);
+    if (signal.aborted) onAbort();
     const timer = setInterval(() => {
       const silenceSeconds = this.#link.silenceSeconds(performance.now());
       if (silenceSeconds < SERVER_SILENCE_SECONDS) return;

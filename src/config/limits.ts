@@ -2,8 +2,9 @@
 export const MAX_STREAMS = 255;
 /** The test id that opens every TCP stream. */
 export const MIN_TCP_LENGTH_BYTES = 16;
-/** A sender holds one such buffer for each stream. */
 export const MAX_TCP_LENGTH_BYTES = 16 * 1024 * 1024;
+/** A sender holds a buffer of that length for each stream: so much for all of them. */
+export const MAX_BUFFERS_BYTES = 256 * 1024 * 1024;
 /** Test id, packet id, seconds, nanoseconds. */
 export const MIN_UDP_LENGTH_BYTES = 36;
 /** The largest UDP payload over IPv4 (RFC 768, RFC 791: 65,535 less 20 and 8 bytes of headers). */

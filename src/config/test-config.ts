@@ -6,6 +6,7 @@ import * as defaults from "./defaults.ts";
 import { deepFreeze } from "./freeze.ts";
 import {
   MAX_BANDWIDTH_BYTES_PER_SECOND,
+  MAX_BUFFERS_BYTES,
   MAX_BUFFER_BYTES,
   MAX_DURATION_SECONDS,
   MAX_OMIT_SECONDS,
@@ -145,6 +146,13 @@ function checkTogether(config: TestConfig): void {
     throw new RperfError(
       "usage",
       `--omit must be less than --time (${config.durationSeconds} s), not "${config.omitSeconds}"`,
+    );
+  }
+  if (config.lengthBytes * config.parallel > MAX_BUFFERS_BYTES) {
+    throw new RperfError(
+      "usage",
+      `--length must be at most ${Math.floor(MAX_BUFFERS_BYTES / config.parallel)} with --parallel ${config.parallel}, ` +
+        `not "${config.lengthBytes}"`,
     );
   }
   if (config.family === "udp" && config.bandwidthBytesPerSecond > 0) {

@@ -1,6 +1,6 @@
 import { descriptorOf } from "../../ffi/descriptor.ts";
 import { limitSilence } from "../../ffi/sockopt.ts";
-import { messageOf, RperfError } from "../errors.ts";
+import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
 import { encodeFrame, FrameDecoder } from "../protocol/framing.ts";
 
 /** A peer that vanished without a packet is given up after this long. */
@@ -16,7 +16,7 @@ const LINGER_MS = 1000;
 export interface ChannelEvents {
   /** One message's body; what it throws closes the channel and reaches `onError`. */
   onBody(body: Uint8Array): void;
-  /** The peer broke the rules, or the connection broke. `onClosed` follows. */
+  /** The peer broke the rules, or (`peer-lost`, a predicate of the peer's) the connection. `onClosed` follows. */
   onError(error: RperfError): void;
   /** No more events come; called once, whoever closed. */
   onClosed(): void;
@@ -63,7 +63,7 @@ export class ControlChannel {
     this.#pending.push(frame);
     this.#pendingBytes += frame.length;
     this.flush();
-    if (this.#pendingBytes > MAX_PENDING_BYTES) this.#fail("peer-lost", "the peer does not read what it is sent");
+    if (this.#pendingBytes > MAX_PENDING_BYTES) this.#fail("peer-lost", "does not read what it is sent");
   }
 
   /** Closes once the peer has had a second to read what was sent. */
@@ -82,6 +82,7 @@ export class ControlChannel {
     if (this.#state !== "open") return;
     try {
       for (const body of this.#decoder.push(chunk)) {
+        this.#cancelFrameTimer();
         this.#events.onBody(body);
         if (!this.isOpen) return;
       }
@@ -119,15 +120,17 @@ export class ControlChannel {
     this.#cancelFrameTimer();
     if (this.#lingerTimer !== null) clearTimeout(this.#lingerTimer);
     if (wasOpen && error !== null) {
-      this.#events.onError(new RperfError("peer-lost", `the control connection broke: ${messageOf(error)}`));
+      this.#events.onError(
+        new RperfError("peer-lost", `broke the control connection (${systemCodeOf(error) ?? messageOf(error)})`),
+      );
     }
     this.#events.onClosed();
     this.#socket.terminate();
   }
 
+  /** From the first byte of a frame to its last, however many chunks it comes in. */
   #watchFrame(): void {
-    this.#cancelFrameTimer();
-    if (!this.#decoder.isMidFrame) return;
+    if (!this.#decoder.isMidFrame || this.#frameTimer !== null) return;
     this.#frameTimer = setTimeout(
       () => this.#fail("peer-protocol", `a message was left unfinished for ${FRAME_DEADLINE_MS / 1000} s`),
       FRAME_DEADLINE_MS,
@@ -158,6 +161,7 @@ export const channelSocketHandlers = {
   data: (socket: Bun.Socket<ControlChannel>, chunk: Uint8Array) => socket.data.received(chunk),
   drain: (socket: Bun.Socket<ControlChannel>) => socket.data.flush(),
   end: (socket: Bun.Socket<ControlChannel>) => socket.data.ended(null),
-  close: (socket: Bun.Socket<ControlChannel>) => socket.data.ended(null),
+  // Bun tells of a reset here, and not in `error`.
+  close: (socket: Bun.Socket<ControlChannel>, error?: Error) => socket.data.ended(error ?? null),
   error: (socket: Bun.Socket<ControlChannel>, error: Error) => socket.data.ended(error),
 };

@@ -1,5 +1,6 @@
 import {
   MAX_BANDWIDTH_BYTES_PER_SECOND,
+  MAX_BUFFERS_BYTES,
   MAX_BUFFER_BYTES,
   MAX_DURATION_SECONDS,
   MAX_OMIT_SECONDS,
@@ -74,6 +75,9 @@ function decodeConfiguration(fields: Fields): Configuration {
         : fields.integer("length", MIN_UDP_LENGTH_BYTES, MAX_UDP_LENGTH_BYTES),
     extensions: decodeExtensions(fields),
   } as const;
+  if (common.streams * common.lengthBytes > MAX_BUFFERS_BYTES) {
+    throw new RperfError("peer-protocol", `length times streams must be at most ${MAX_BUFFERS_BYTES}`);
+  }
   if (role === "download") {
     return { ...common, role, receiveBufferBytes: fields.integer("receive_buffer", 0, MAX_BUFFER_BYTES) };
   }

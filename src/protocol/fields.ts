@@ -77,7 +77,9 @@ export class Fields {
   }
 
   #wrong(name: string, expected: string, value: unknown): RperfError {
-    const shown = value === undefined ? "missing" : (JSON.stringify(value) ?? typeof value).slice(0, 40);
+    // JSON has no word for a number beyond its range, such as 1e999.
+    const text = typeof value === "number" ? String(value) : JSON.stringify(value);
+    const shown = value === undefined ? "missing" : text.slice(0, 40);
     return new RperfError("peer-protocol", `${this.#path}${name} must be ${expected}, not ${shown}`);
   }
 }

@@ -73,8 +73,7 @@ export function decodeInterval(fields: Fields, kind: "send" | "receive"): Interv
     family,
     bytesReceived: count(fields, "bytes_received"),
     packetsReceived: count(fields, "packets_received"),
-    // The original wraps below zero when duplicates outnumber losses: any number is let through.
-    packetsLost: Math.max(0, fields.number("packets_lost", -Infinity, Infinity)),
+    packetsLost: lost(fields),
     packetsOutOfOrder: count(fields, "packets_out_of_order"),
     packetsDuplicated: count(fields, "packets_duplicated"),
     unbrokenSequence: count(fields, "unbroken_sequence"),
@@ -90,6 +89,12 @@ function count(fields: Fields, name: string): number {
 /** Absent from older peers. */
 function blocked(fields: Fields): number {
   return fields.has("sends_blocked") ? count(fields, "sends_blocked") : 0;
+}
+
+/** The original goes below zero, or wraps around to 2^64, when duplicates outnumber what is missing. */
+function lost(fields: Fields): number {
+  const told = fields.integer("packets_lost", -(2 ** 64), 2 ** 64);
+  return told < 0 || told > MOST ? 0 : told;
 }
 
 function jitter(fields: Fields): number | null {

@@ -16,7 +16,7 @@
 import type { TestId } from "./messages.ts";
 import { fillPattern, TEST_ID_BYTES } from "./tcp-data.ts";
 
-export const UDP_DATA_HEADER_BYTES = 36;
+const UDP_DATA_HEADER_BYTES = 36;
 export const END_MARKER_COPIES = 5;
 const PACKET_ID_OFFSET = 16;
 const SECONDS_OFFSET = 24;

@@ -213,7 +213,7 @@ export class ClientSession {
   }
 
   #broken(error: RperfError): void {
-    if (error.code === "peer-lost") this.#goodbye ??= error.message;
+    if (error.code === "peer-lost") this.#goodbye ??= `the client ${error.message}`;
     else this.refuse(error.message);
     // The channel closes itself after an error of its own; one of ours ends it here.
     this.#channel.close();

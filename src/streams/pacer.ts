@@ -7,6 +7,8 @@ export interface Pace {
   readonly durationSeconds: number;
   /** Bytes become due in slices of this much time, each at its start. */
   readonly sliceSeconds: number;
+  /** What leaves at once: a packet, or for TCP a byte. */
+  readonly unitBytes: number;
 }
 
 /** Tells how much a stream should have sent by now; the only state is what was forgiven. */
@@ -20,11 +22,12 @@ export class Pacer {
 
   /** Bytes that may leave now; everything the plan holds in the end is bandwidth × duration, exactly. */
   dueBytes(elapsedSeconds: number, sentBytes: number): number {
-    const { bandwidthBytesPerSecond, durationSeconds, sliceSeconds } = this.#pace;
+    const { bandwidthBytesPerSecond, durationSeconds, sliceSeconds, unitBytes } = this.#pace;
     if (bandwidthBytesPerSecond === 0) return Infinity;
     const plannedSeconds = Math.min(this.#slicesBegun(elapsedSeconds) * sliceSeconds, durationSeconds);
     const dueBytes = bandwidthBytesPerSecond * plannedSeconds - this.#forgivenBytes - sentBytes;
-    const mostBytes = bandwidthBytesPerSecond * Math.max(MAX_DEBT_SECONDS, sliceSeconds);
+    // A unit may take longer than that to become due: it must not be forgiven before.
+    const mostBytes = bandwidthBytesPerSecond * Math.max(MAX_DEBT_SECONDS, sliceSeconds) + unitBytes;
     if (dueBytes <= mostBytes) return dueBytes;
     this.#forgivenBytes += dueBytes - mostBytes;
     return mostBytes;

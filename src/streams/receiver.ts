@@ -57,7 +57,8 @@ export class Receiver implements Stream {
         onLost: (message) => this.#fail("stream-failed", message),
         onWarning: (message) => this.#emit({ type: "warning", message }),
       });
-      this.#emit({ type: "prepared", port });
+      if (this.#state === "over") this.#transport.close();
+      else this.#emit({ type: "prepared", port });
     } catch (error) {
       this.#fail(error instanceof RperfError ? error.code : "bind-failed", messageOf(error));
     }
@@ -94,7 +95,7 @@ export class Receiver implements Stream {
 
   #fail(code: ErrorCode, message: string): void {
     if (this.#state === "over") return;
-    // The silence that ended it was no part of the transfer.
+    // The silence since the last interval was no part of the transfer.
     this.#close(this.#lastDataSeconds);
     this.#emit({ type: "failed", code, message });
   }
@@ -104,8 +105,8 @@ export class Receiver implements Stream {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#transport.close();
     if (this.#cutter === null) return;
-    const start = this.#cutter.boundarySeconds - this.#spec.intervalSeconds;
-    this.#report(this.#cutter.cutFinal(Math.max(endSeconds, start)));
+    const final = this.#cutter.cutFinal(endSeconds);
+    if (this.#lastDataSeconds >= final.startSeconds) this.#report(final);
   }
 
   /** The next moment at which something can be over: an interval, or the patience. */

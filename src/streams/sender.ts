@@ -23,6 +23,8 @@ export interface SendProgress {
 export interface SendTransport {
   /** Connects; throws RperfError. `onWritable` and `onLost` are called from then on. */
   open(events: { onWritable: () => void; onLost: (message: string) => void }): Promise<void>;
+  /** What leaves at once, in counted bytes. */
+  readonly unitBytes: number;
   /** The least that is worth a call of `send` now, in counted bytes. */
   leastBytes(): number;
   /** Sends one batch of at most `dueBytes`, without blocking; throws when nothing can be sent any more. */
@@ -59,7 +61,7 @@ export class Sender implements Stream {
     this.#clock = clock;
     this.#emit = emit;
     this.#cutter = new IntervalCutter(0, spec.intervalSeconds);
-    this.#pacer = new Pacer({ ...spec, sliceSeconds: spec.sendIntervalSeconds });
+    this.#pacer = new Pacer({ ...spec, sliceSeconds: spec.sendIntervalSeconds, unitBytes: transport.unitBytes });
   }
 
   async prepare(): Promise<void> {
@@ -119,6 +121,8 @@ export class Sender implements Stream {
 
   /** Whether `dueBytes` is what late timers left, and not what the link could not take. */
   #isLastSlice(dueBytes: number, elapsedSeconds: number): boolean {
+    // However short its time, a stream sends something: the receiver waits for it.
+    if (this.#sentBytes === 0) return true;
     const { bandwidthBytesPerSecond, sendIntervalSeconds, durationSeconds } = this.#spec;
     const twoSlicesBytes = 2 * bandwidthBytesPerSecond * sendIntervalSeconds;
     return dueBytes <= twoSlicesBytes && elapsedSeconds < durationSeconds + LAST_SLICE_GRACE_SECONDS;

@@ -8,7 +8,7 @@ import type { ReceiveEvents, ReceiveTransport } from "./receiver.ts";
 import { grantReceiveBuffer } from "./socket-facts.ts";
 import type { Emit, ReceiverSpec } from "./spec.ts";
 
-/** Connections that may wait for their first bytes at a time; more are closed at once. */
+/** Connections that may wait for their first bytes at a time; the oldest makes room for one more. */
 const MAX_CANDIDATES = 32;
 
 /** What is known of one accepted connection. */
@@ -44,7 +44,8 @@ export class TcpReceiveTransport implements ReceiveTransport {
           open: (socket) => this.#accept(socket),
           data: (socket, chunk) => this.#data(socket, chunk, events),
           end: (socket) => this.#over(socket, events, null),
-          close: (socket) => this.#over(socket, events, null),
+          // Bun tells of a reset here, and not in `error`.
+          close: (socket, error) => this.#over(socket, events, error === undefined ? null : messageOf(error)),
           error: (socket, error) => this.#over(socket, events, messageOf(error)),
         },
       }),
@@ -72,8 +73,15 @@ export class TcpReceiveTransport implements ReceiveTransport {
 
   #accept(socket: Bun.Socket<Candidate>): void {
     socket.data = { matcher: new PreambleMatcher(this.#spec.testId), seenBytes: 0 };
-    if (this.#admitted !== null || this.#candidates.size >= MAX_CANDIDATES) socket.terminate();
-    else this.#candidates.add(socket);
+    if (this.#admitted !== null) {
+      socket.terminate();
+      return;
+    }
+    this.#candidates.add(socket);
+    const [oldest] = this.#candidates;
+    if (this.#candidates.size <= MAX_CANDIDATES || oldest === undefined) return;
+    this.#candidates.delete(oldest);
+    oldest.terminate();
   }
 
   #data(socket: Bun.Socket<Candidate>, chunk: Uint8Array, events: ReceiveEvents): void {

@@ -10,6 +10,7 @@ const CONNECT_TIMEOUT_MS = 2000;
 
 /** Writes whole buffers while the pace allows, and shorter ones where it allows less. */
 export class TcpSendTransport implements SendTransport {
+  readonly unitBytes = 1;
   readonly #spec: SenderSpec;
   readonly #emit: Emit;
   readonly #buffer: Uint8Array;

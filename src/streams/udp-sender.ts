@@ -31,7 +31,7 @@ type UdpSocket = Bun.udp.ConnectedSocket<"buffer">;
 export class UdpSendTransport implements SendTransport {
   readonly #spec: SenderSpec;
   readonly #emit: Emit;
-  readonly #framedBytes: number;
+  readonly unitBytes: number;
   readonly #packets: readonly UdpPacket[];
   readonly #batches: readonly (readonly Uint8Array[])[];
   #socket: UdpSocket | null = null;
@@ -41,7 +41,7 @@ export class UdpSendTransport implements SendTransport {
   constructor(spec: SenderSpec, emit: Emit) {
     this.#spec = spec;
     this.#emit = emit;
-    this.#framedBytes = spec.lengthBytes + UDP_HEADER_BYTES;
+    this.unitBytes = spec.lengthBytes + UDP_HEADER_BYTES;
     this.#packets = Array.from({ length: MAX_BATCH }, () => new UdpPacket(spec.testId, spec.lengthBytes));
     this.#batches = this.#packets.map((_, last) => this.#packets.slice(0, last + 1).map((packet) => packet.bytes));
   }
@@ -63,18 +63,18 @@ export class UdpSendTransport implements SendTransport {
   }
 
   leastBytes(): number {
-    return this.#framedBytes;
+    return this.unitBytes;
   }
 
   send(dueBytes: number, sentWallSeconds: number, isOmitted: boolean): SendProgress {
-    const wanted = Math.min(Math.floor(dueBytes / this.#framedBytes), MAX_BATCH);
+    const wanted = Math.min(Math.floor(dueBytes / this.unitBytes), MAX_BATCH);
     for (let i = 0; i < wanted; i++) {
       this.#packets[i]?.stamp(this.#nextPacketId + i, sentWallSeconds, isOmitted);
     }
     const taken = this.#offer(this.#batches[wanted - 1] ?? []);
     this.#nextPacketId += taken;
     if (taken < wanted) setTimeout(this.#onWritable, RETRY_MS);
-    return { bytes: taken * this.#framedBytes, packets: taken, isBlocked: taken < wanted };
+    return { bytes: taken * this.unitBytes, packets: taken, isBlocked: taken < wanted };
   }
 
   async finish(): Promise<void> {

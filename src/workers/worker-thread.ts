@@ -61,6 +61,9 @@ export class StreamWorker {
   readonly #slot: number;
   readonly #thread: StreamWorkerThread;
   #onEvent: Emit = () => {};
+  #isPrepared = false;
+  /** What came before anybody could be told: the Worker failed to start, or ended. */
+  #earlyFailure: StreamEvent | null = null;
   /** The stream told its end: nothing more is expected, and an end of the Worker is no failure. */
   #isOver = false;
 
@@ -72,6 +75,9 @@ export class StreamWorker {
   /** Begins the stream's life; its events come until `ended` or `failed`, and its socket may live until `dispose`. */
   prepare(spec: StreamSpec, onEvent: Emit): void {
     this.#onEvent = onEvent;
+    this.#isPrepared = true;
+    const failure = this.#earlyFailure;
+    if (failure !== null) return queueMicrotask(() => this.event(failure));
     this.#command({ type: "prepare", slot: this.#slot, spec });
   }
 
@@ -93,6 +99,10 @@ export class StreamWorker {
   /** The thread's: something happened to this stream. */
   event(event: StreamEvent): void {
     if (this.#isOver) return;
+    if (!this.#isPrepared) {
+      this.#earlyFailure = event;
+      return;
+    }
     this.#isOver = event.type === "ended" || event.type === "failed";
     this.#onEvent(event);
   }

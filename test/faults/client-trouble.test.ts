@@ -100,14 +100,25 @@ describe.each(MODES)("before a test, %s", (mode) => {
     }
   });
 
-  test("a listener that resets at once", async () => {
+  // Before the client has looked at the connection, or behind its configuration: where it notices is a matter of luck.
+  test.each([
+    ["at once", 0],
+    ["a moment later", 5],
+    ["behind the configuration", null],
+  ])("a listener that resets %s", async (_name, delayMs) => {
+    const reset = ({ socket }: FakeSession) => void socket.resetAndDestroy();
     const port = await serve(
-      () => {},
-      ({ socket }) => void socket.resetAndDestroy(),
+      (_message, session) => reset(session),
+      (session) => {
+        if (delayMs === 0) reset(session);
+        else if (delayMs !== null) setTimeout(reset, delayMs, session);
+      },
     );
     for (const flags of [[], ["-R"], ["-R", "-u"]]) {
-      const result = await run(client(mode, "127.0.0.1", port, ...flags));
-      expectComplaint(result, mode, /closed|broke|reset/i, `127.0.0.1:${port}`);
+      for (let count = 0; count < 4; count += 1) {
+        const result = await run(client(mode, "127.0.0.1", port, ...flags));
+        expectComplaint(result, mode, /closed|broke|reset/i, `127.0.0.1:${port}`);
+      }
     }
   });
 

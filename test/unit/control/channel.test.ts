@@ -258,6 +258,30 @@ describe("peers that misbehave", () => {
     SLOW_TEST_MS,
   );
 
+  test(
+    "a frame that is dribbled is waited for no longer",
+    async () => {
+      const { socket, server, ended } = await rawPair();
+      const frame = encodeFrame({ kind: "begin" });
+      for (const byte of frame.subarray(0, 7)) {
+        socket.write(Uint8Array.of(byte));
+        await Bun.sleep(1000);
+      }
+      await ended;
+      socket.end();
+      await server.closed;
+      expect(server.errors).toMatchObject([{ code: "peer-protocol", message: expect.stringContaining("5 s") }]);
+    },
+    SLOW_TEST_MS,
+  );
+
+  test("a reset is an error of the channel", async () => {
+    const { socket, server } = await rawPair();
+    socket.terminate();
+    await server.closed;
+    expect(server.errors).toMatchObject([{ code: "peer-lost", message: expect.stringContaining("ECONNRESET") }]);
+  });
+
   test("a peer that does not read is cut off at 4 MiB", async () => {
     const { socket, server } = await rawPair();
     socket.pause();

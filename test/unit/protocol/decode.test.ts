@@ -236,12 +236,14 @@ describe("packets_lost of a udp receive", () => {
     [-(2 ** 60), 0],
     [0, 0],
     [17, 17],
+    // As it comes from the original, near enough: it wraps around.
+    [2 ** 64 - 4096, 0],
   ])("%d is taken as %d", (told, taken) => {
     const message = decodeServer(bodyOf({ ...UDP_RECEIVE, packets_lost: told }));
     expect(message).toMatchObject({ interval: { packetsLost: taken } });
   });
 
-  test.each(LABELS.filter((label) => !["-1", "2^53", "0.5", "infinity"].includes(label)))("%s is refused", (label) => {
+  test.each(LABELS.filter((label) => !["-1", "2^53"].includes(label)))("%s is refused", (label) => {
     const refusal = refusalOf(() => decodeServer(bodyOf(replaced(UDP_RECEIVE, "packets_lost", label))));
     expect(refusal?.message).toContain("packets_lost");
   });

@@ -223,7 +223,10 @@ describe("a test", () => {
     client.socket.terminate();
     await until(() => one.server.clients === 0, "no client");
     expect(one.pool.size).toBe(0);
-    expect(one.events.at(-1)).toMatchObject({ type: "client-ended", message: "the client disconnected in mid-test" });
+    const { type, message } = one.events.at(-1) as { type: string; message: string };
+    expect(type).toBe("client-ended");
+    // Bun's `terminate` resets.
+    expect(message).toContain("ECONNRESET");
   });
 });
 

@@ -221,6 +221,18 @@ describe("a sender and a receiver", () => {
   });
 });
 
+test("UDP packets rarer than one a second are sent", async () => {
+  const receiver = await Recorder.prepared(receiverSpec("udp"));
+  receiver.stream.start();
+  const changes = { bandwidthBytesPerSecond: 800, durationSeconds: 2.8 };
+  const sender = await Recorder.prepared(senderSpec("udp", receiver.port, changes));
+  sender.stream.start();
+  await Promise.all([sender.over, receiver.over]);
+  receiver.expectEnded();
+  expect(sender.bytes).toBe(2 * FRAMED);
+  expect(receiver.bytes).toBe(2 * FRAMED);
+}, 30_000);
+
 describe("small TCP rates", () => {
   test("100 B/s: the preamble goes at once, the rest in time", async () => {
     const changes = { bandwidthBytesPerSecond: 100, intervalSeconds: 0.1 };
@@ -295,6 +307,19 @@ describe("what others send to a receiver", () => {
     expect(receiver.bytes).toBe(sender.bytes);
     expect(receiver.all("warning")).toHaveLength(1);
     expect(receiver.all("warning")[0]?.message).toContain(`port ${receiver.port} (from 127.0.0.1)`);
+  });
+
+  test("connections that tell nothing, however many, do not keep the real one out", async () => {
+    const receiver = await Recorder.prepared(receiverSpec("tcp"));
+    receiver.stream.start();
+    const connect = () => Bun.connect({ hostname: "127.0.0.1", port: receiver.port, socket: { data: () => {} } });
+    const silent = await Promise.all(Array.from({ length: 100 }, connect));
+    const sender = await Recorder.prepared(senderSpec("tcp", receiver.port, { durationSeconds: 0.3 }));
+    sender.stream.start();
+    await Promise.all([sender.over, receiver.over]);
+    receiver.expectEnded();
+    expect(receiver.bytes).toBe(sender.bytes);
+    for (const socket of silent) socket.terminate();
   });
 
   test("the preamble may come byte by byte, and counts", async () => {
@@ -542,6 +567,43 @@ describe("what a sender puts on the wire", () => {
 });
 
 describe("broken streams", () => {
+  test("a TCP receiver whose sender resets fails, with what it had told", async () => {
+    const receiver = await Recorder.prepared(receiverSpec("tcp"));
+    receiver.stream.start();
+    const socket = await Bun.connect({ hostname: "127.0.0.1", port: receiver.port, socket: { data: () => {} } });
+    socket.write(TEST_ID);
+    await Bun.sleep(50);
+    // Bun's `terminate` resets.
+    socket.terminate();
+    await receiver.over;
+    receiver.expectFailed("stream-failed");
+    expect(receiver.bytes).toBe(TEST_ID.length);
+  });
+
+  test.each(FAMILIES)(
+    "%s: a receiver that is stopped while it opens tells one end, and nothing after",
+    async (family) => {
+      const receiver = new Recorder(receiverSpec(family));
+      const preparing = receiver.stream.prepare();
+      receiver.stream.stop();
+      await preparing;
+      await Bun.sleep(20);
+      expect(receiver.events.map(({ type }) => type)).toEqual(["failed"]);
+    },
+  );
+
+  test.each(FAMILIES)("%s: however short, a stream sends something", async (family) => {
+    const receiver = await Recorder.prepared(receiverSpec(family));
+    receiver.stream.start();
+    const spec = senderSpec(family, receiver.port, { durationSeconds: 0, bandwidthBytesPerSecond: 0 });
+    const sender = await Recorder.prepared(spec);
+    sender.stream.start();
+    await Promise.all([sender.over, receiver.over]);
+    receiver.expectEnded();
+    expect(receiver.bytes).toBe(sender.bytes);
+    expect(receiver.bytes).toBeGreaterThan(0);
+  });
+
   test("a TCP sender to a closed port fails, naming it", async () => {
     const port = await freePort();
     const sender = await Recorder.prepared(senderSpec("tcp", port));

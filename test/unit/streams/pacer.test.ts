@@ -10,14 +10,13 @@ interface Sending {
 }
 
 interface Simulation extends Pace {
-  /** What is sent at once: a packet, or 1 byte where anything goes. */
-  readonly unitBytes: number;
   /** How late the timer for a slice fires. */
   readonly lateSeconds?: (wakeUp: number) => number;
 }
 
 /** A sender on simulated time that sends whatever is due, in whole units, and then sleeps until the next slice. */
-function simulate({ unitBytes, lateSeconds = () => 0, ...pace }: Simulation): Sending[] {
+function simulate({ lateSeconds = () => 0, ...pace }: Simulation): Sending[] {
+  const { unitBytes } = pace;
   const pacer = new Pacer(pace);
   const sendings: Sending[] = [];
   let now = 0;
@@ -92,7 +91,12 @@ describe.each(RATES)("%s", (_name, bandwidthBytesPerSecond) => {
     fc.assert(
       fc.property(lateness, (late) => {
         const durationSeconds = 8;
-        const pacer = new Pacer({ bandwidthBytesPerSecond, durationSeconds, sliceSeconds: SLICE_SECONDS });
+        const pacer = new Pacer({
+          bandwidthBytesPerSecond,
+          durationSeconds,
+          sliceSeconds: SLICE_SECONDS,
+          unitBytes: 1,
+        });
         let sentBytes = 0;
         let now = 0;
         for (let wakeUp = 0; now < durationSeconds; wakeUp++) {
@@ -113,7 +117,8 @@ describe.each(RATES)("%s", (_name, bandwidthBytesPerSecond) => {
 });
 
 describe("debt", () => {
-  const pace = { bandwidthBytesPerSecond: 1000, durationSeconds: 100, sliceSeconds: SLICE_SECONDS };
+  // A unit of nothing: what is left of a debt shows by itself.
+  const pace = { bandwidthBytesPerSecond: 1000, durationSeconds: 100, sliceSeconds: SLICE_SECONDS, unitBytes: 0 };
 
   test("a wake-up late by half a second finds all of it due", () => {
     const pacer = new Pacer(pace);
@@ -134,6 +139,11 @@ describe("debt", () => {
     const pacer = new Pacer(pace);
     for (let second = 2; second <= 10; second++) expect(pacer.dueBytes(second, 0)).toBeCloseTo(1000, 6);
     expect(pacer.dueBytes(10, 500)).toBeCloseTo(500, 6);
+  });
+
+  test("a packet that takes longer than a second to become due is not forgiven before", () => {
+    const slow = { bandwidthBytesPerSecond: 125, durationSeconds: 20, sliceSeconds: SLICE_SECONDS, unitBytes: 1032 };
+    expect(simulate(slow).map(({ bytes }) => bytes)).toEqual([1032, 1032]);
   });
 
   test("slices longer than a second may be due whole", () => {
@@ -159,12 +169,12 @@ describe("slices", () => {
     [0.150_000_000_000_000_02, 0.2],
     [3, 3.05],
   ])("at %p s the next begins at %p s", (elapsed, next) => {
-    const pacer = new Pacer({ bandwidthBytesPerSecond: 1000, durationSeconds: 10, sliceSeconds: 0.05 });
+    const pacer = new Pacer({ bandwidthBytesPerSecond: 1000, durationSeconds: 10, sliceSeconds: 0.05, unitBytes: 1 });
     expect(pacer.nextSliceSeconds(elapsed)).toBeCloseTo(next, 9);
   });
 
   test("nothing more becomes due behind the duration", () => {
-    const pacer = new Pacer({ bandwidthBytesPerSecond: 1000, durationSeconds: 0.12, sliceSeconds: 0.05 });
+    const pacer = new Pacer({ bandwidthBytesPerSecond: 1000, durationSeconds: 0.12, sliceSeconds: 0.05, unitBytes: 1 });
     expect(pacer.dueBytes(0.1, 0)).toBeCloseTo(120, 6);
     expect(pacer.dueBytes(50, 0)).toBeCloseTo(120, 6);
     expect(pacer.dueBytes(50, 120)).toBeCloseTo(0, 6);
@@ -172,7 +182,7 @@ describe("slices", () => {
 });
 
 test("no limit: anything is due at any time", () => {
-  const pacer = new Pacer({ bandwidthBytesPerSecond: 0, durationSeconds: 1, sliceSeconds: 0.05 });
+  const pacer = new Pacer({ bandwidthBytesPerSecond: 0, durationSeconds: 1, sliceSeconds: 0.05, unitBytes: 1 });
   for (const [elapsed, sent] of [
     [0, 0],
     [0.5, 1e15],

@@ -177,6 +177,15 @@ describe("StreamWorker", () => {
     expect(receiver.events.filter((event) => event.type === "failed")).toHaveLength(1);
   });
 
+  test("a Worker that ended before its stream was prepared fails it then", async () => {
+    const worker = await acquireOne();
+    const ended = new Promise((resolve) => raw[0]?.addEventListener("close", resolve));
+    raw[0]?.terminate();
+    await ended;
+    const receiver = prepare(worker, RECEIVER);
+    expect(await receiver.over).toMatchObject({ type: "failed", code: "internal" });
+  });
+
   test("dispose tells nothing, frees the port at once, and takes no more commands", async () => {
     const worker = await acquireOne();
     const receiver = prepare(worker, RECEIVER);
