@@ -37,6 +37,8 @@ export class RunningTest {
   readonly #serverEnd = Promise.withResolvers<void>();
   readonly #earlyEnd = Promise.withResolvers<EarlyEnd>();
   #isBegun = false;
+  #hasEnded = false;
+  #completionTimer: Timer | null = null;
 
   constructor(config: TestConfig, link: ServerLink, workers: readonly StreamWorker[], dependencies: TestDependencies) {
     this.#config = config;
@@ -64,7 +66,8 @@ export class RunningTest {
     this.#dependencies.emit({ type: "started" });
     const stopWatching = this.#watch();
     const bothEnds = Promise.all([this.#localEnd.promise, this.#serverEnd.promise]).then(() => null);
-    const early = await Promise.race([this.#earlyEnd.promise, this.#completionTimeout(), bothEnds]);
+    const early = await Promise.race([this.#earlyEnd.promise, bothEnds]);
+    this.#hasEnded = true;
     stopWatching();
     if (early === null) {
       await this.#link.end();
@@ -73,7 +76,7 @@ export class RunningTest {
     return this.#endEarly(early);
   }
 
-  /** Watches the server's silence and this side's interruption; gives the function that stops it. */
+  /** Watches the server's silence and delay and this side's interruption; gives the function that stops it. */
   #watch(): () => void {
     const { signal } = this.#dependencies;
     const onAbort = () =>
@@ -89,15 +92,17 @@ export class RunningTest {
     return () => {
       signal.removeEventListener("abort", onAbort);
       clearInterval(timer);
+      if (this.#completionTimer !== null) clearTimeout(this.#completionTimer);
     };
   }
 
-  /** Expires some time after this side's end. */
-  async #completionTimeout(): Promise<EarlyEnd> {
-    await this.#localEnd.promise;
-    await Bun.sleep(COMPLETION_TIMEOUT_MS);
-    const message = `the server did not complete within ${COMPLETION_TIMEOUT_MS / 1000} s of this side's end`;
-    return { outcome: "abandoned", error: new RperfError("peer-lost", message) };
+  /** From this side's end on the server has a bounded time to tell its own. */
+  #awaitCompletion(): void {
+    const message = `${this.#link.endpoint} did not complete within ${COMPLETION_TIMEOUT_MS / 1000} s of this side's end`;
+    this.#completionTimer = setTimeout(
+      () => this.#earlyEnd.resolve({ outcome: "abandoned", error: new RperfError("peer-lost", message) }),
+      COMPLETION_TIMEOUT_MS,
+    );
   }
 
   /** Stops what still runs, takes the last figures that come, and builds what there is. */
@@ -144,7 +149,9 @@ export class RunningTest {
     // A failure to prepare is thrown by `prepare`, and there is no test yet.
     if (!this.#isBegun) return;
     this.#sideOver(streamIndex, "client", failure, socket);
-    if (this.group.isOver) this.#localEnd.resolve();
+    if (!this.group.isOver) return;
+    this.#localEnd.resolve();
+    if (!this.#hasEnded) this.#awaitCompletion();
   }
 
   #sideOver(streamIndex: number, side: Side, failure: StreamFailure, socket: SocketFacts | null): void {

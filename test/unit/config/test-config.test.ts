@@ -134,6 +134,7 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ lengthBytes: -1 }, /^--length /],
   [{ lengthBytes: 65_508, family: "udp" }, /^--length with --udp .* 65507/],
   [{ lengthBytes: 2 ** 31 }, /^--length /],
+  [{ lengthBytes: 2 ** 24, parallel: 17 }, /^--length must be at most 15790320 with --parallel 17/],
   [{ sendBufferBytes: -1 }, /^--send-buffer /],
   [{ receiveBufferBytes: 2 ** 31 }, /^--receive-buffer /],
   [{ omitSeconds: 10 }, /^--omit must be less than --time \(10 s\), not "10"$/],

@@ -249,6 +249,13 @@ describe("packets_lost of a udp receive", () => {
   });
 });
 
+test("buffers of all streams together are bounded", () => {
+  const refused = { ...UPLOAD, family: "tcp", length: 2 ** 24, streams: 17, stream_ports: Array<number>(17).fill(1) };
+  expect(refusalOf(() => decodeClient(bodyOf(refused)))?.message).toContain("length times streams");
+  const taken = { ...refused, streams: 16, stream_ports: Array<number>(16).fill(1) };
+  expect(refusalOf(() => decodeClient(bodyOf(taken)))).toBeNull();
+});
+
 describe("limits", () => {
   const tcp = { ...UPLOAD, family: "tcp" };
   const udp = { ...UPLOAD, family: "udp" };
