@@ -14,5 +14,6 @@ export const darwin: Platform = {
     probes: 0x102,
     unacknowledged: { option: 0x80, unitsPerSecond: 1 },
   },
+  unsentLimitOption: 0x201,
   hasThreadAffinity: false,
 };

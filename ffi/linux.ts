@@ -18,5 +18,6 @@ export const linux: Platform = {
     probes: 6,
     unacknowledged: { option: 18, unitsPerSecond: 1000 },
   },
+  unsentLimitOption: 25,
   hasThreadAffinity: true,
 };

@@ -19,6 +19,8 @@ export interface Platform {
   readonly sendBufferOption: number;
   readonly receiveBufferOption: number;
   readonly keepalive: KeepaliveOptions | null;
+  /** Of level IPPROTO_TCP: how many bytes a socket takes beyond what is under way. */
+  readonly unsentLimitOption: number | null;
   readonly hasThreadAffinity: boolean;
 }
 

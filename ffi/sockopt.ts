@@ -49,6 +49,16 @@ export function limitSilence(fd: number, seconds: number): Outcome<null> {
   return { ok: true, value: null };
 }
 
+/**
+ * Bounds what a TCP socket takes before it is sent (TCP_NOTSENT_LOWAT, tcp(7)): a writer then runs ahead of the network
+ * by no more than this, however large the send buffer grows.
+ */
+export function limitUnsent(fd: number, bytes: number): Outcome<null> {
+  const option = platform.unsentLimitOption;
+  if (option === null) return notSupported("bounding unsent data");
+  return setInteger(fd, TCP_LEVEL, option, bytes, "bounding unsent data");
+}
+
 function bufferOption(direction: BufferDirection): number {
   return direction === "send" ? platform.sendBufferOption : platform.receiveBufferOption;
 }

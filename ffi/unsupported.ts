@@ -9,5 +9,6 @@ export const unsupported: Platform = {
   sendBufferOption: 0,
   receiveBufferOption: 0,
   keepalive: null,
+  unsentLimitOption: null,
   hasThreadAffinity: false,
 };

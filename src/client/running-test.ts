@@ -12,8 +12,12 @@ import type { ServerLink } from "./server-link.ts";
 /** A server that streams a result every second and has been silent for this long is gone. */
 const SERVER_SILENCE_SECONDS = 5;
 const WATCH_INTERVAL_MS = 250;
-/** How long the server may take to complete its side once this one is over; the original waits as long. */
+/**
+ * How long the server may take to complete its side once this one is over, as the original waits; as long as data that
+ * was under way still arrives there, the time starts again, up to a limit.
+ */
 const COMPLETION_TIMEOUT_MS = 5000;
+const MAX_COMPLETION_MS = 30_000;
 /** How long streams that were told to stop may take to tell their last figures. */
 const STOP_TIMEOUT_MS = 1000;
 /** A UDP receiver whose sender is done needs no end marker any more; what is under way arrives within this time. */
@@ -39,6 +43,8 @@ export class RunningTest {
   #isBegun = false;
   #hasEnded = false;
   #completionTimer: Timer | null = null;
+  /** Null until this side is over. */
+  #localEndMs: number | null = null;
 
   constructor(config: TestConfig, link: ServerLink, workers: readonly StreamWorker[], dependencies: TestDependencies) {
     this.#config = config;
@@ -84,6 +90,8 @@ export class RunningTest {
     signal.addEventListener("abort", onAbort);
     if (signal.aborted) onAbort();
     const timer = setInterval(() => {
+      // A server that is done has nothing to say while this side still takes what is under way.
+      if (this.#serverOver.size === this.#config.parallel) return;
       const silenceSeconds = this.#link.silenceSeconds(performance.now());
       if (silenceSeconds < SERVER_SILENCE_SECONDS) return;
       const message = `${this.#link.endpoint} has not been heard of for ${SERVER_SILENCE_SECONDS} s`;
@@ -98,6 +106,8 @@ export class RunningTest {
 
   /** From this side's end on the server has a bounded time to tell its own. */
   #awaitCompletion(): void {
+    if (this.#hasEnded) return;
+    if (this.#completionTimer !== null) clearTimeout(this.#completionTimer);
     const message = `${this.#link.endpoint} did not complete within ${COMPLETION_TIMEOUT_MS / 1000} s of this side's end`;
     this.#completionTimer = setTimeout(
       () => this.#earlyEnd.resolve({ outcome: "abandoned", error: new RperfError("peer-lost", message) }),
@@ -151,7 +161,8 @@ export class RunningTest {
     this.#sideOver(streamIndex, "client", failure, socket);
     if (!this.group.isOver) return;
     this.#localEnd.resolve();
-    if (!this.#hasEnded) this.#awaitCompletion();
+    this.#localEndMs = performance.now();
+    this.#awaitCompletion();
   }
 
   #sideOver(streamIndex: number, side: Side, failure: StreamFailure, socket: SocketFacts | null): void {
@@ -162,6 +173,9 @@ export class RunningTest {
 
   #interval(streamIndex: number, interval: Interval): void {
     this.#collector.addInterval(streamIndex, interval);
+    const isProgress = interval.kind === "receive" && interval.bytesReceived > 0;
+    const isLate = this.#localEndMs !== null && performance.now() - this.#localEndMs < MAX_COMPLETION_MS;
+    if (isProgress && isLate) this.#awaitCompletion();
     this.#dependencies.emit({ type: "interval", streamIndex, interval });
   }
 }

@@ -1,4 +1,5 @@
 import { descriptorOf } from "../../ffi/descriptor.ts";
+import { limitUnsent } from "../../ffi/sockopt.ts";
 import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
 import { makeTcpBuffer, TEST_ID_BYTES } from "../protocol/tcp-data.ts";
 import type { SendProgress, SendTransport } from "./sender.ts";
@@ -7,6 +8,12 @@ import type { Emit, SenderSpec } from "./spec.ts";
 
 /** The receiver is expected at once; the original waits as long. */
 const CONNECT_TIMEOUT_MS = 2000;
+
+/**
+ * What may wait in the socket beyond what is under way: on a slow link it must drain soon after the test's end, and
+ * bytes count as sent only when they are about to be.
+ */
+const MAX_UNSENT_BYTES = 128 * 1024;
 
 /** Writes whole buffers while the pace allows, and shorter ones where it allows less. */
 export class TcpSendTransport implements SendTransport {
@@ -40,7 +47,10 @@ export class TcpSendTransport implements SendTransport {
     const socket = await withTimeout(connecting, where);
     this.#socket = socket;
     socket.setNoDelay(this.#spec.noDelay);
-    grantSendBuffer(descriptorOf(socket), this.#spec, this.#emit);
+    const fd = descriptorOf(socket);
+    // Without it (Windows) a slow link only takes longer to drain.
+    if (fd !== null) limitUnsent(fd, MAX_UNSENT_BYTES);
+    grantSendBuffer(fd, this.#spec, this.#emit);
   }
 
   leastBytes(): number {

@@ -87,7 +87,7 @@ test("the omitted second is left out of time as well as of bytes", async () => {
   }
 });
 
-test("255 streams each have a Worker, and their totals match", async () => {
+test("255 streams at once, and their totals match", async () => {
   const result = await runClient({
     host: "127.0.0.1",
     port: server.port,

@@ -20,7 +20,7 @@ function configurations(family: "tcp" | "udp"): fc.Arbitrary<Configuration> {
     kind: fc.constant("configuration" as const),
     family: fc.constant(family),
     testId,
-    lengthBytes: family === "tcp" ? fc.integer({ min: 16, max: 2 ** 24 }) : fc.integer({ min: 36, max: 65_507 }),
+    lengthBytes: family === "tcp" ? fc.integer({ min: 16, max: 2 ** 20 }) : fc.integer({ min: 36, max: 65_507 }),
     extensions,
   };
   const download = fc.record({
