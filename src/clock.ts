@@ -15,3 +15,24 @@ export function systemClock(): Clock {
     wallSecondsOf: (monotonicSeconds) => anchorWallSeconds + (monotonicSeconds - anchorMonotonicSeconds),
   };
 }
+
+/** What `withDeadline` rejects with when time ran out. */
+export class DeadlineError extends Error {}
+
+/** `promise`, or a rejection with DeadlineError after `deadlineMs`; leaves no timer behind. */
+export async function withDeadline<T>(promise: Promise<T>, deadlineMs: number): Promise<T> {
+  let timer: Timer | undefined;
+  const expiry = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new DeadlineError()), deadlineMs);
+  });
+  try {
+    return await Promise.race([promise, expiry]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Waits for `promise`, but no longer than `deadlineMs`; whether it came, and with what, does not matter. */
+export async function waitWithin(promise: Promise<unknown>, deadlineMs: number): Promise<void> {
+  await withDeadline(promise, deadlineMs).catch(() => {});
+}

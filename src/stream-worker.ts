@@ -1,4 +1,4 @@
-/** Entry of a stream's Worker. It lies beside main.ts, where a compiled binary finds it (see spawn-worker.ts). */
+/** Entry of a Worker that runs streams. It lies beside main.ts, where a compiled binary finds it (see spawn-worker.ts). */
 import { loadSocketCalls } from "../ffi/sockopt.ts";
 import type { WorkerCommand } from "./workers/messages.ts";
 import { serveStreams } from "./workers/serve-streams.ts";

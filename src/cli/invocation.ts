@@ -85,6 +85,7 @@ function testOptions(parsed: RootParsed): TestOptions {
   return {
     host: parsed.value("client") ?? "",
     port: number("port", TEST_RULES.port),
+    ipv6Only: parsed.isOn("version6"),
     family: isUdp ? "udp" : "tcp",
     reverse: parsed.isOn("reverse"),
     bandwidthBytesPerSecond: mapped(parsed.value("bandwidth"), parseBandwidth),

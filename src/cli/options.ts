@@ -107,9 +107,9 @@ export const ROOT_OPTIONS = [
   {
     name: "version6",
     short: "6",
-    group: "Server",
-    audience: "server",
-    help: "listen on IPv6, and on IPv4 too where the host allows it",
+    group: "Both modes",
+    audience: "both",
+    help: "server: listen on IPv6, and on IPv4 too where the host allows it; client: use IPv6 addresses alone",
   },
   {
     name: "client-limit",

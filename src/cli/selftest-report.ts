@@ -7,7 +7,8 @@ export interface SelftestRow {
   /** Forward: the client sends. */
   readonly direction: "forward" | "reverse";
   /** As received. */
-  readonly bytesPerSecond: number;
+  /** Null when nothing was received. */
+  readonly bytesPerSecond: number | null;
   /** Of the packets sent; null for TCP, or when none was sent. */
   readonly lossRatio: number | null;
   /** Null for TCP, or when too few packets came. */
@@ -72,7 +73,7 @@ export function isSelftestSuccess(rows: readonly SelftestRow[]): boolean {
 function cellsOf(row: SelftestRow, unit: RateUnit): string[] {
   return [
     selftestName(row),
-    formatRate(row.bytesPerSecond, unit),
+    row.bytesPerSecond === null ? NOT_MEASURED : formatRate(row.bytesPerSecond, unit),
     row.lossRatio === null ? NOT_MEASURED : formatPercent(row.lossRatio),
     row.jitterSeconds === null ? NOT_MEASURED : formatSeconds(row.jitterSeconds),
     `${Math.round(row.cpuRatio * 100)}%`,

@@ -135,7 +135,7 @@ function measuredOf({ summary, success, outcome, reason }: TestResult): Measured
   const seconds = summary.durationReceiveSeconds;
   const udp = summary.udp;
   return {
-    bytesPerSecond: seconds > 0 ? summary.bytesReceived / seconds : 0,
+    bytesPerSecond: seconds > 0 ? summary.bytesReceived / seconds : null,
     lossRatio: udp === null ? null : lossRatioOf(udp),
     jitterSeconds: udp?.jitterAverageSeconds ?? null,
     failure: success ? null : (reason?.message ?? outcome),
@@ -143,7 +143,7 @@ function measuredOf({ summary, success, outcome, reason }: TestResult): Measured
 }
 
 function failedOf(error: unknown): Measured {
-  return { bytesPerSecond: 0, lossRatio: null, jitterSeconds: null, failure: messageOf(error) };
+  return { bytesPerSecond: null, lossRatio: null, jitterSeconds: null, failure: messageOf(error) };
 }
 
 /** Null where the lost cannot be told, or nothing was sent. */

@@ -1,10 +1,9 @@
+import { REPORT_INTERVAL_SECONDS } from "../config/limits.ts";
 import type { TestConfig } from "../config/types.ts";
 import { type Configuration, EXTENSION_VERSION, type TestId } from "../protocol/messages.ts";
 import type { ReceiverSpec, SenderSpec } from "../streams/spec.ts";
 import type { PortChoice } from "../workers/dealers.ts";
 
-/** How often streams report; the original reports every second. */
-const INTERVAL_SECONDS = 1;
 /** 8 Tb/s: what an original server is asked for when the rate is to be unlimited. It sends as fast as it can. */
 const UNREACHABLE_BYTES_PER_SECOND = 1e12;
 
@@ -41,7 +40,7 @@ export interface StreamCommons {
 
 function commonSpec({ config, testId, streamIndex, affinityCpu }: StreamCommons) {
   const { family, lengthBytes } = config;
-  return { streamIndex, testId, family, lengthBytes, affinityCpu, intervalSeconds: INTERVAL_SECONDS };
+  return { streamIndex, testId, family, lengthBytes, affinityCpu, intervalSeconds: REPORT_INTERVAL_SECONDS };
 }
 
 /** A sender of forward mode; `serverMarks` tells whether the receiver knows of omit marks. */

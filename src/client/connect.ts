@@ -1,20 +1,29 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { formatEndpoint } from "../control/address.ts";
+import { DeadlineError, withDeadline } from "../clock.ts";
+import { CONNECT_TIMEOUT_SECONDS } from "../config/limits.ts";
+import { formatEndpoint, ipVersionOf } from "../control/address.ts";
 import { type ChannelEvents, channelSocketHandlers, ControlChannel } from "../control/channel.ts";
 import { type ErrorCode, messageOf, RperfError, systemCodeOf } from "../errors.ts";
 
-/** As the original waits. */
-const CONNECT_TIMEOUT_MS = 2000;
 const RESOLVE_TIMEOUT_MS = 5000;
 
-/** Every address of `host`, in the order in which the system prefers them. Throws `resolve-failed`. */
-export async function resolveHost(host: string): Promise<readonly string[]> {
+/**
+ * Every address of `host`, or those of IPv6 alone, in the order in which the system prefers them. Throws
+ * `resolve-failed`.
+ */
+export async function resolveHost(host: string, ipv6Only: boolean): Promise<readonly string[]> {
+  const addresses = await lookUp(host);
+  const usable = ipv6Only ? addresses.filter((address) => ipVersionOf(address) === 6) : addresses;
+  if (usable.length > 0) return usable;
+  throw new RperfError("resolve-failed", `the name ${host} has no ${ipv6Only ? "IPv6 " : ""}address`);
+}
+
+async function lookUp(host: string): Promise<readonly string[]> {
   if (isIP(host.split("%")[0] ?? "") !== 0) return [host];
   try {
     const found = await withDeadline(lookup(host, { all: true }), RESOLVE_TIMEOUT_MS);
-    const addresses = [...new Set(found.map(({ address }) => address))];
-    if (addresses.length > 0) return addresses;
+    return [...new Set(found.map(({ address }) => address))];
   } catch (cause) {
     if (cause instanceof DeadlineError) {
       throw new RperfError("resolve-failed", `the name ${host} was not resolved within ${RESOLVE_TIMEOUT_MS / 1000} s`);
@@ -27,7 +36,6 @@ export async function resolveHost(host: string): Promise<readonly string[]> {
       },
     );
   }
-  throw new RperfError("resolve-failed", `the name ${host} has no address`);
 }
 
 /** Where the control connection was made to. */
@@ -53,6 +61,8 @@ export async function connectControl(
   throw failure;
 }
 
+const NO_EVENTS: ChannelEvents = { onBody: () => {}, onError: () => {}, onClosed: () => {} };
+
 async function connectTo(address: string, port: number, events: ChannelEvents): Promise<ControlChannel> {
   let isGivenUp = false;
   const connecting = Bun.connect<ControlChannel>({
@@ -61,13 +71,14 @@ async function connectTo(address: string, port: number, events: ChannelEvents): 
     socket: {
       ...channelSocketHandlers,
       open: (socket) => {
-        const channel = new ControlChannel(socket, events);
+        // One that opens after all must not speak for the one that took its place.
+        const channel = new ControlChannel(socket, isGivenUp ? NO_EVENTS : events);
         if (isGivenUp) channel.close();
       },
     },
   });
   try {
-    const socket = await withDeadline(connecting, CONNECT_TIMEOUT_MS);
+    const socket = await withDeadline(connecting, CONNECT_TIMEOUT_SECONDS * 1000);
     return socket.data;
   } catch (error) {
     isGivenUp = true;
@@ -80,24 +91,10 @@ async function connectTo(address: string, port: number, events: ChannelEvents): 
 function describeFailure(cause: unknown, where: string): RperfError {
   const fail = (code: ErrorCode, message: string) => new RperfError(code, message, { cause });
   if (cause instanceof DeadlineError) {
-    return fail("connect-timeout", `no answer from ${where} within ${CONNECT_TIMEOUT_MS / 1000} s`);
+    return fail("connect-timeout", `no answer from ${where} within ${CONNECT_TIMEOUT_SECONDS} s`);
   }
   const systemCode = systemCodeOf(cause);
   if (systemCode === "ECONNREFUSED")
     return fail("connect-refused", `no server listens on ${where} (connection refused)`);
   return fail("connect-failed", `connecting to ${where}: ${systemCode ?? messageOf(cause)}`);
-}
-
-class DeadlineError extends Error {}
-
-async function withDeadline<T>(promise: Promise<T>, deadlineMs: number): Promise<T> {
-  let timer: Timer | undefined;
-  const expiry = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new DeadlineError()), deadlineMs);
-  });
-  try {
-    return await Promise.race([promise, expiry]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,22 +1,13 @@
-import type { Clock } from "../clock.ts";
 import type { TestConfig } from "../config/types.ts";
 import { RperfError } from "../errors.ts";
 import type { TestResult } from "../results/types.ts";
 import { CpuDealer, PortDealer } from "../workers/dealers.ts";
-import type { StreamWorkerPool } from "../workers/stream-worker-pool.ts";
+import type { StreamWorker } from "../workers/worker-thread.ts";
 import { configurationOf, receiverSpec, senderSpec } from "./configuration.ts";
+import type { TestDependencies } from "./dependencies.ts";
 import type { ClientEvent } from "./events.ts";
 import { RunningTest } from "./running-test.ts";
 import { ServerLink } from "./server-link.ts";
-
-/** What a test needs from outside. */
-export interface TestDependencies {
-  readonly clock: Clock;
-  readonly pool: StreamWorkerPool;
-  readonly emit: (event: ClientEvent) => void;
-  /** Aborted: end the test in good order, with the figures that there are. */
-  readonly signal: AbortSignal;
-}
 
 /**
  * Runs one test from the connection to its result. A test that began always has a result, however it ended; before
@@ -25,29 +16,34 @@ export interface TestDependencies {
 export async function runTest(config: TestConfig, dependencies: TestDependencies): Promise<TestResult> {
   const cpus = new CpuDealer(config.affinity, (message) => dependencies.emit({ type: "warning", message }));
   const acquiring = dependencies.pool.acquire(config.parallel, cpus.size);
-  const interrupted = rejectionOf(dependencies.signal);
-  const opening = ServerLink.open(config.host, config.port, config.parallel);
+  const { interrupted, forget } = listenFor(dependencies.signal);
+  const opening = ServerLink.open(config);
   try {
     const link = await Promise.race([opening, interrupted]);
     const test = new RunningTest(config, link, await acquiring, dependencies);
     await Promise.race([prepare(link, config, test, cpus, dependencies.emit), interrupted]);
     return await test.run();
   } finally {
+    forget();
     // Whichever way it ended, and even if it comes only now: nobody needs the connection any more.
     opening.then((link) => link.close()).catch(() => {});
-    for (const worker of await acquiring) worker.dispose();
+    await acquiring.then(disposeAll).catch(() => {});
   }
 }
 
+function disposeAll(workers: readonly StreamWorker[]): void {
+  for (const worker of workers) worker.dispose();
+}
+
 /** Rejects when the signal is aborted: until the test runs there is nothing to end in good order. */
-function rejectionOf(signal: AbortSignal): Promise<never> {
+function listenFor(signal: AbortSignal): { readonly interrupted: Promise<never>; readonly forget: () => void } {
   const { promise, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(new RperfError("stopped", "interrupted before the test began"));
   if (signal.aborted) onAbort();
-  else signal.addEventListener("abort", onAbort, { once: true });
+  signal.addEventListener("abort", onAbort);
   // A test that runs takes the signal itself.
   promise.catch(() => {});
-  return promise;
+  return { interrupted: promise, forget: () => signal.removeEventListener("abort", onAbort) };
 }
 
 async function prepare(

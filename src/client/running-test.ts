@@ -1,4 +1,5 @@
 import type { TestConfig } from "../config/types.ts";
+import { waitWithin } from "../clock.ts";
 import { RperfError } from "../errors.ts";
 import { createResultCollector, type ResultCollector } from "../results/collector.ts";
 import type { Outcome, Side, SocketFacts, TestResult } from "../results/types.ts";
@@ -6,7 +7,7 @@ import type { Interval } from "../stats/interval.ts";
 import { type StreamFailure, StreamGroup } from "../workers/stream-group.ts";
 import type { StreamWorker } from "../workers/worker-thread.ts";
 import type { RunningMessage } from "./inbox.ts";
-import type { TestDependencies } from "./run-test.ts";
+import type { TestDependencies } from "./dependencies.ts";
 import type { ServerLink } from "./server-link.ts";
 
 /** A server that streams a result every second and has been silent for this long is gone. */
@@ -40,7 +41,8 @@ export class RunningTest {
   readonly #localEnd = Promise.withResolvers<void>();
   readonly #serverEnd = Promise.withResolvers<void>();
   readonly #earlyEnd = Promise.withResolvers<EarlyEnd>();
-  #isBegun = false;
+  readonly #lateTimers: Timer[] = [];
+  readonly #localFailures: string[] = [];
   #hasEnded = false;
   #completionTimer: Timer | null = null;
   /** Null until this side is over. */
@@ -63,7 +65,6 @@ export class RunningTest {
 
   /** Begins on both sides and resolves with the result; never rejects. */
   async run(): Promise<TestResult> {
-    this.#isBegun = true;
     this.#link.begin({
       onMessage: (message) => this.#serverSays(message),
       onLost: (error) => this.#earlyEnd.resolve({ outcome: "failed", error }),
@@ -101,6 +102,7 @@ export class RunningTest {
       signal.removeEventListener("abort", onAbort);
       clearInterval(timer);
       if (this.#completionTimer !== null) clearTimeout(this.#completionTimer);
+      for (const late of this.#lateTimers) clearTimeout(late);
     };
   }
 
@@ -118,23 +120,24 @@ export class RunningTest {
   /** Stops what still runs, takes the last figures that come, and builds what there is. */
   async #endEarly({ outcome, error }: EarlyEnd): Promise<TestResult> {
     if (outcome === "interrupted") await this.#stopBothSides();
-    else this.group.stop();
-    await Promise.race([this.#localEnd.promise, Bun.sleep(STOP_TIMEOUT_MS)]);
-    if (outcome !== "failed") await this.#link.end();
+    this.group.stop();
+    await waitWithin(this.#localEnd.promise, STOP_TIMEOUT_MS);
+    await this.#link.end();
     return this.#collector.build({ outcome, reason: { code: error.code, message: error.message } });
   }
 
   /** Asks the sender first, so that its receiver sees the end of the data and both count the same. */
   async #stopBothSides(): Promise<void> {
-    if (this.#config.reverse) await this.#link.end();
+    if (this.#config.reverse) this.#link.sayEnd();
     else this.group.stop();
-    const bothEnds = Promise.all([this.#localEnd.promise, this.#serverEnd.promise]);
-    await Promise.race([bothEnds, Bun.sleep(STOP_TIMEOUT_MS)]);
-    this.group.stop();
+    await waitWithin(Promise.all([this.#localEnd.promise, this.#serverEnd.promise]), STOP_TIMEOUT_MS);
   }
 
   #serverSays(message: RunningMessage): void {
-    if (message.kind === "result") return this.#interval(message.streamIndex, message.interval);
+    if (message.kind === "result") {
+      this.#checkServersSide(message.interval);
+      return this.#interval(message.streamIndex, message.interval);
+    }
     const { streamIndex, socket } = message;
     if (this.#serverOver.has(streamIndex)) return;
     this.#serverOver.add(streamIndex);
@@ -147,22 +150,38 @@ export class RunningTest {
     if (this.#serverOver.size === this.#config.parallel) this.#serverEnd.resolve();
   }
 
+  /** Figures of this side's kind would be added to this side's own. */
+  #checkServersSide({ kind, family }: Interval): void {
+    const { reverse, family: expectedFamily } = this.#config;
+    if (kind === (reverse ? "send" : "receive") && family === expectedFamily) return;
+    throw new RperfError("peer-protocol", `a ${family} ${kind} result has no place in this test`);
+  }
+
   /** What the end of a server's stream means for its counterpart here. */
   #endTwin(streamIndex: number, failure: StreamFailure): void {
     if (failure !== null) this.group.stopStream(streamIndex);
     else if (this.#config.reverse && this.#config.family === "udp") {
-      setTimeout(() => this.group.stopStream(streamIndex), LATE_PACKETS_MS);
+      this.#lateTimers.push(setTimeout(() => this.group.stopStream(streamIndex), LATE_PACKETS_MS));
     }
   }
 
   #localOver(streamIndex: number, failure: StreamFailure, socket: SocketFacts | null): void {
-    // A failure to prepare is thrown by `prepare`, and there is no test yet.
-    if (!this.#isBegun) return;
     this.#sideOver(streamIndex, "client", failure, socket);
+    if (failure !== null && failure.code !== "stopped") {
+      this.#localFailures.push(`stream ${streamIndex}: ${failure.message}`);
+    }
     if (!this.group.isOver) return;
     this.#localEnd.resolve();
+    this.#endIfAllFailed();
     this.#localEndMs = performance.now();
     this.#awaitCompletion();
+  }
+
+  /** With every stream failed here there is nothing left that the server could complete. */
+  #endIfAllFailed(): void {
+    const [message] = this.#localFailures;
+    if (message === undefined || this.#localFailures.length < this.#config.parallel) return;
+    this.#earlyEnd.resolve({ outcome: "failed", error: new RperfError("stream-failed", message) });
   }
 
   #sideOver(streamIndex: number, side: Side, failure: StreamFailure, socket: SocketFacts | null): void {

@@ -1,5 +1,7 @@
 import { formatEndpoint, ipVersionOf, receiverBindAddress, unmapAddress } from "../control/address.ts";
 import type { ControlChannel } from "../control/channel.ts";
+import { waitWithin } from "../clock.ts";
+import type { TestConfig } from "../config/types.ts";
 import { RperfError } from "../errors.ts";
 import { encodeClientMessage } from "../protocol/encode.ts";
 import type { ClientMessage, Configuration, Extensions } from "../protocol/messages.ts";
@@ -25,6 +27,7 @@ export class ServerLink {
   readonly #streams: number;
   readonly #channel: ControlChannel;
   readonly #inbox: Inbox;
+  #hasSaidEnd = false;
 
   private constructor(channel: ControlChannel, address: string, port: number, streams: number, inbox: Inbox) {
     this.#channel = channel;
@@ -35,11 +38,12 @@ export class ServerLink {
   }
 
   /** Connects to the first address of `host` that answers. Throws `resolve-failed`, `connect-…`. */
-  static async open(host: string, port: number, streams: number): Promise<ServerLink> {
-    const inbox = new Inbox(streams, formatEndpoint(host, port));
-    const addresses = await resolveHost(host);
+  static async open(config: TestConfig): Promise<ServerLink> {
+    const { host, port, parallel } = config;
+    const inbox = new Inbox(parallel, formatEndpoint(host, port));
+    const addresses = await resolveHost(host, config.ipv6Only);
     const { channel, address } = await connectControl(addresses, port, inbox);
-    return new ServerLink(channel, address, port, streams, inbox);
+    return new ServerLink(channel, address, port, parallel, inbox);
   }
 
   get endpoint(): string {
@@ -84,10 +88,17 @@ export class ServerLink {
    * original leaves it.
    */
   async end(): Promise<void> {
+    this.sayEnd();
+    await waitWithin(this.#inbox.closed, END_TO_CLOSE_MS);
+    this.close();
+  }
+
+  /** Says that the test is over; what the server still tells is heard. */
+  sayEnd(): void {
+    if (this.#hasSaidEnd) return;
+    this.#hasSaidEnd = true;
     this.#inbox.expectEnd();
     this.#send({ kind: "end" });
-    await Promise.race([this.#inbox.closed, Bun.sleep(END_TO_CLOSE_MS)]);
-    this.close();
   }
 
   close(): void {

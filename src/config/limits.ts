@@ -17,5 +17,9 @@ export const MAX_DURATION_SECONDS = 31 * 86_400;
 export const MAX_OMIT_SECONDS = MAX_DURATION_SECONDS;
 /** 8 Pb/s; everything above is not a rate. */
 export const MAX_BANDWIDTH_BYTES_PER_SECOND = 1e15;
+/** How often streams report, as the original's do. */
+export const REPORT_INTERVAL_SECONDS = 1;
+/** How long a connection may take, control or data, as in the original. */
+export const CONNECT_TIMEOUT_SECONDS = 2;
 /** A receiver that saw nothing for this long has failed; both ends of the protocol rely on it. */
 export const RECEIVER_SILENCE_SECONDS = 3;

@@ -44,13 +44,14 @@ export const TEST_RULES = {
   omitSeconds: { name: "--omit", min: 0, max: MAX_OMIT_SECONDS, isWhole: true },
 } as const satisfies Record<string, NumberRule>;
 
-/** Fewer packets than one in this time leave a receiver too little margin before it gives up. */
-const MAX_UDP_GAP_SECONDS = RECEIVER_SILENCE_SECONDS - 0.5;
+/** Data rarer than this leaves a receiver too little margin before it gives up. */
+const MAX_GAP_SECONDS = RECEIVER_SILENCE_SECONDS - 0.5;
 
 /** Keyed by field, so that the compiler tells when one is missing. */
 const FIELDS: Record<keyof TestConfig, true> = {
   host: true,
   port: true,
+  ipv6Only: true,
   family: true,
   reverse: true,
   bandwidthBytesPerSecond: true,
@@ -80,6 +81,7 @@ export function makeTestConfig(options: TestOptions): { config: TestConfig; warn
   const config: TestConfig = {
     host: checkHost(options.host),
     port: checkNumber(TEST_RULES.port, options.port ?? defaults.DEFAULT_PORT),
+    ipv6Only: checkBoolean("--version6", options.ipv6Only ?? false),
     family,
     reverse: checkBoolean("--reverse", options.reverse ?? false),
     bandwidthBytesPerSecond: checkNumber(
@@ -155,14 +157,29 @@ function checkTogether(config: TestConfig): void {
         `not "${config.lengthBytes}"`,
     );
   }
-  if (config.family === "udp" && config.bandwidthBytesPerSecond > 0) {
-    const leastBytesPerSecond = (config.lengthBytes + UDP_HEADER_BYTES) / MAX_UDP_GAP_SECONDS;
-    if (config.bandwidthBytesPerSecond < leastBytesPerSecond) {
-      throw new RperfError(
-        "usage",
-        `--bandwidth must be at least ${Math.ceil(leastBytesPerSecond)} (bytes/s) for UDP with --length ` +
-          `${config.lengthBytes}: a receiver gives up after ${RECEIVER_SILENCE_SECONDS} s without a packet`,
-      );
-    }
+  checkRate(config);
+}
+
+/** Refuses rates at which a receiver would give up between two packets, or a test would not send a single one. */
+function checkRate({ family, bandwidthBytesPerSecond, sendIntervalSeconds, durationSeconds, lengthBytes }: TestConfig) {
+  if (bandwidthBytesPerSecond === 0) return;
+  // The test id that opens a TCP stream is sent ahead of the plan.
+  const unitBytes = family === "udp" ? lengthBytes + UDP_HEADER_BYTES : MIN_TCP_LENGTH_BYTES;
+  // A packet leaves with the slice in which it becomes due.
+  const leastBytesPerSecond = Math.ceil(unitBytes / (MAX_GAP_SECONDS - sendIntervalSeconds));
+  const what = family === "udp" ? `UDP with --length ${lengthBytes}` : "TCP";
+  if (bandwidthBytesPerSecond < leastBytesPerSecond) {
+    throw new RperfError(
+      "usage",
+      `--bandwidth must be at least ${leastBytesPerSecond} (bytes/s) for ${what}: ` +
+        `a receiver gives up after ${RECEIVER_SILENCE_SECONDS} s without data`,
+    );
+  }
+  if (family === "udp" && bandwidthBytesPerSecond * durationSeconds < unitBytes) {
+    throw new RperfError(
+      "usage",
+      `--bandwidth times --time must be at least one packet, ${unitBytes} bytes for ${what}, ` +
+        `not "${bandwidthBytesPerSecond * durationSeconds}"`,
+    );
   }
 }

@@ -20,6 +20,8 @@ export interface TestConfig {
   /** Name or address of the server, without brackets. */
   readonly host: string;
   readonly port: number;
+  /** Only IPv6 addresses of `host` are tried. */
+  readonly ipv6Only: boolean;
   readonly family: Family;
   /** True when the server sends and the client receives. */
   readonly reverse: boolean;

@@ -20,5 +20,10 @@ export function formatEndpoint(address: string, port: number): string {
  */
 export function receiverBindAddress(localAddress: string): string {
   const address = unmapAddress(localAddress);
-  return /^fe[89ab]/i.test(address) ? "::" : address;
+  return isLinkLocal(address) ? "::" : address;
+}
+
+/** fe80::/10 (RFC 4291, 2.5.6). */
+export function isLinkLocal(address: string): boolean {
+  return /^fe[89ab]/i.test(address);
 }

@@ -6,6 +6,9 @@ import type { StreamSummary, UdpSummary } from "./types.ts";
 /** What of a test's configuration its totals depend on. */
 type SummaryConfig = Pick<TestConfig, "family" | "omitSeconds" | "lengthBytes" | "sendIntervalSeconds">;
 
+/** How far a receiver's cut may be moved to the boundary. */
+const MAX_SNAP_SECONDS = 0.05;
+
 interface SendTotals {
   readonly durationSeconds: number;
   readonly bytes: number;
@@ -146,7 +149,7 @@ function udpCuts(config: SummaryConfig, send: readonly SendInterval[], receive: 
   const sentCut = omittedBySender(config, send);
   // The marks in the packets are the sender's: without them a receiver cannot have told the packets apart.
   const isMarked = send.length === 0 || send.some((interval) => interval.omitted !== undefined);
-  if (config.omitSeconds > 0 && isMarked && receive.some(hasOmittedPart)) {
+  if (config.omitSeconds > 0 && isMarked && receive.some(isTold)) {
     const countedWhole = receive.filter((interval) => !hasOmittedPart(interval));
     return { sentCut, receivedCut: omittedByReceiver(receive), countedWhole };
   }
@@ -253,11 +256,17 @@ function secondsUntil<T extends { readonly durationSeconds: number }>(
  */
 function arrivalSeconds(config: SummaryConfig, receive: readonly ReceiveInterval[], position: number): number {
   const seconds = secondsUntil(receive, (interval) => interval.bytesReceived, position);
-  return Math.abs(seconds - config.omitSeconds) <= config.sendIntervalSeconds ? config.omitSeconds : seconds;
+  const toleranceSeconds = Math.min(config.sendIntervalSeconds, MAX_SNAP_SECONDS);
+  return Math.abs(seconds - config.omitSeconds) <= toleranceSeconds ? config.omitSeconds : seconds;
 }
 
 function jitterRun(interval: ReceiveInterval): JitterRun[] {
   return interval.family === "udp" ? [[interval.jitterSeconds, interval.unbrokenSequence]] : [];
+}
+
+/** Whether the receiver looked for marks, though it may have seen none. */
+function isTold(interval: ReceiveInterval): boolean {
+  return interval.family === "udp" && interval.omitted !== undefined;
 }
 
 function hasOmittedPart(interval: ReceiveInterval): boolean {

@@ -11,7 +11,7 @@ export type Outcome = "completed" | "interrupted" | "failed" | "abandoned";
 /** Which machine saw it. */
 export type Side = "client" | "server";
 
-/** What the kernel granted to one side of one stream; null = not asked for, not supported, or not told by the peer. */
+/** What is in force for one side of one stream; null = not of this side, not supported, or not told by the peer. */
 export interface SocketFacts {
   /** SO_SNDBUF as read back (Linux reports twice the usable bytes, socket(7)). */
   readonly sendBufferBytes: number | null;

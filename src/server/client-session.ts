@@ -1,5 +1,6 @@
+import { REPORT_INTERVAL_SECONDS } from "../config/limits.ts";
 import { ControlChannel } from "../control/channel.ts";
-import { formatEndpoint, ipVersionOf, receiverBindAddress, unmapAddress } from "../control/address.ts";
+import { formatEndpoint, ipVersionOf, isLinkLocal, receiverBindAddress, unmapAddress } from "../control/address.ts";
 import { nextPhase, phaseDeadlineReason, phaseDeadlineSeconds, type ServerPhase } from "../control/phases.ts";
 import { messageOf, RperfError } from "../errors.ts";
 import { decodeClientMessage } from "../protocol/decode.ts";
@@ -12,8 +13,6 @@ import { type StreamFailure, StreamGroup } from "../workers/stream-group.ts";
 import type { StreamWorkerPool } from "../workers/stream-worker-pool.ts";
 import type { ServerEvent } from "./events.ts";
 
-/** How often streams report; the original's clients expect about a second. */
-const INTERVAL_SECONDS = 1;
 /** Messages that may wait while streams are being prepared. */
 const MAX_WAITING_MESSAGES = 8;
 /** How long streams that an early `end` stops may take to tell their last figures. */
@@ -106,6 +105,10 @@ export class ClientSession {
     if (this.#parts.some((part) => part.configuration.role === configuration.role)) {
       throw new RperfError("peer-protocol", `a second configuration with role ${configuration.role}`);
     }
+    if (configuration.role === "upload" && isLinkLocal(this.#remoteAddress)) {
+      const message = "no reverse test over a link-local address: sockets do not tell the interface it belongs to";
+      throw new RperfError("peer-protocol", message);
+    }
     if (this.#parts.length === 0 && !this.#context.admit(this)) {
       return this.refuse("the server has as many clients as it may have; try again later");
     }
@@ -151,7 +154,7 @@ export class ClientSession {
       family: configuration.family,
       testId: configuration.testId,
       lengthBytes: configuration.lengthBytes,
-      intervalSeconds: INTERVAL_SECONDS,
+      intervalSeconds: REPORT_INTERVAL_SECONDS,
       omitSeconds: configuration.extensions?.omitSeconds ?? 0,
       affinityCpu: this.#context.cpus.next(),
     };
@@ -188,7 +191,6 @@ export class ClientSession {
     if (failure !== null) {
       this.#context.emit({ type: "warning", client: this.#name, message: `stream ${streamIndex}: ${failure.message}` });
     }
-    if (this.#phase !== "running") return;
     // Only a peer of ours knows what to do with more than the two facts of the original.
     const added = extensions === null ? { socket: null, message: null } : { socket, message: failure?.message ?? null };
     this.#send({ kind: failure === null ? "done" : "failed", streamIndex, ...added });

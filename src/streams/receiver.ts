@@ -53,7 +53,7 @@ export class Receiver implements Stream {
     try {
       const port = await this.#transport.open({
         onData: () => this.#data(),
-        onEnd: () => this.#end(),
+        onEnd: () => this.#end(this.#clock.monotonicSeconds()),
         onLost: (message) => this.#fail("stream-failed", message),
         onWarning: (message) => this.#emit({ type: "warning", message }),
       });
@@ -71,7 +71,7 @@ export class Receiver implements Stream {
 
   stop(): void {
     if (this.#state === "waiting") this.#fail("stopped", "stopped before any data came");
-    else this.#end();
+    else this.#end(this.#lastDataSeconds);
   }
 
   #data(): number {
@@ -87,9 +87,9 @@ export class Receiver implements Stream {
     return nowSeconds;
   }
 
-  #end(): void {
+  #end(endSeconds: number): void {
     if (this.#state === "over") return;
-    this.#close(this.#clock.monotonicSeconds());
+    this.#close(endSeconds);
     this.#emit({ type: "ended" });
   }
 
@@ -106,7 +106,7 @@ export class Receiver implements Stream {
     this.#transport.close();
     if (this.#cutter === null) return;
     const final = this.#cutter.cutFinal(endSeconds);
-    if (this.#lastDataSeconds >= final.startSeconds) this.#report(final);
+    if (final.endSeconds >= final.startSeconds) this.#report(final);
   }
 
   /** The next moment at which something can be over: an interval, or the patience. */

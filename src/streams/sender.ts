@@ -17,6 +17,8 @@ export interface SendProgress {
   readonly packets: number;
   /** The socket took less than was offered; `onWritable` tells when it takes more. */
   readonly isBlocked: boolean;
+  /** It was not full: the system would not have the packets for now. */
+  readonly isRefused: boolean;
 }
 
 /** The socket of a sender. */
@@ -196,7 +198,7 @@ export class Sender implements Stream {
   #count(counters: Counters, progress: SendProgress): void {
     counters.bytesSent += progress.bytes;
     counters.packetsSent += progress.packets;
-    if (progress.isBlocked) counters.sendsBlocked++;
+    if (progress.isBlocked && !progress.isRefused) counters.sendsBlocked++;
   }
 
   #finish(): void {

@@ -21,6 +21,12 @@ export function grantReceiveBuffer(fd: number | null, spec: ReceiverSpec, emit: 
   emit({ type: "socket", facts: { sendBufferBytes: null, receiveBufferBytes, affinityCpu: boundCpu(spec) } });
 }
 
+/** Tells of a receiver's buffer as it is now: an accepted socket's may differ from its listener's. */
+export function tellReceiveBuffer(fd: number | null, spec: ReceiverSpec, emit: Emit): void {
+  const receiveBufferBytes = grantBuffer(fd, "receive", 0, emit);
+  emit({ type: "socket", facts: { sendBufferBytes: null, receiveBufferBytes, affinityCpu: boundCpu(spec) } });
+}
+
 function grantBuffer(fd: number | null, direction: BufferDirection, askedBytes: number, emit: Emit): number | null {
   if (fd === null) return null;
   if (askedBytes > 0) {

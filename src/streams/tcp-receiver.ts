@@ -5,7 +5,7 @@ import type { ReceiveInterval } from "../stats/interval.ts";
 import type { Cut } from "../stats/interval-cutter.ts";
 import { bindFromPool } from "./bind-from-pool.ts";
 import type { ReceiveEvents, ReceiveTransport } from "./receiver.ts";
-import { grantReceiveBuffer } from "./socket-facts.ts";
+import { grantReceiveBuffer, tellReceiveBuffer } from "./socket-facts.ts";
 import type { Emit, ReceiverSpec } from "./spec.ts";
 
 /** Connections that may wait for their first bytes at a time; the oldest makes room for one more. */
@@ -103,6 +103,7 @@ export class TcpReceiveTransport implements ReceiveTransport {
     for (const other of this.#candidates) other.terminate();
     this.#candidates.clear();
     this.#listener?.stop(false);
+    tellReceiveBuffer(descriptorOf(socket), this.#spec, this.#emit);
     events.onData();
     this.#bytesReceived += socket.data.seenBytes;
   }

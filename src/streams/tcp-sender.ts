@@ -1,13 +1,12 @@
 import { descriptorOf } from "../../ffi/descriptor.ts";
 import { limitUnsent } from "../../ffi/sockopt.ts";
+import { DeadlineError, withDeadline } from "../clock.ts";
+import { CONNECT_TIMEOUT_SECONDS } from "../config/limits.ts";
 import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
 import { makeTcpBuffer, TEST_ID_BYTES } from "../protocol/tcp-data.ts";
 import type { SendProgress, SendTransport } from "./sender.ts";
 import { grantSendBuffer } from "./socket-facts.ts";
 import type { Emit, SenderSpec } from "./spec.ts";
-
-/** The receiver is expected at once; the original waits as long. */
-const CONNECT_TIMEOUT_MS = 2000;
 
 /**
  * What may wait in the socket beyond what is under way: on a slow link it must drain soon after the test's end, and
@@ -44,7 +43,7 @@ export class TcpSendTransport implements SendTransport {
         error: (_socket, error) => events.onLost(`sending to ${where}: ${messageOf(error)}`),
       },
     });
-    const socket = await withTimeout(connecting, where);
+    const socket = await connected(connecting, where);
     this.#socket = socket;
     socket.setNoDelay(this.#spec.noDelay);
     const fd = descriptorOf(socket);
@@ -60,12 +59,12 @@ export class TcpSendTransport implements SendTransport {
 
   send(dueBytes: number): SendProgress {
     const socket = this.#socket;
-    if (socket === null) return { bytes: 0, packets: 0, isBlocked: true };
+    if (socket === null) return { bytes: 0, packets: 0, isBlocked: true, isRefused: false };
     const wantedBytes = Math.max(dueBytes, this.#hasSentPreamble ? 1 : TEST_ID_BYTES);
     const offeredBytes = Math.min(wantedBytes, this.#buffer.length);
     const takenBytes = Math.max(0, socket.write(this.#buffer, 0, offeredBytes));
     this.#hasSentPreamble ||= takenBytes > 0;
-    return { bytes: takenBytes, packets: 0, isBlocked: takenBytes < offeredBytes };
+    return { bytes: takenBytes, packets: 0, isBlocked: takenBytes < offeredBytes, isRefused: false };
   }
 
   async finish(): Promise<void> {
@@ -73,21 +72,17 @@ export class TcpSendTransport implements SendTransport {
   }
 }
 
-/** Gives up after CONNECT_TIMEOUT_MS; a connection that still comes then is closed. */
-async function withTimeout(connecting: Promise<Bun.Socket>, where: string): Promise<Bun.Socket> {
-  let timer: Timer | undefined;
-  const message = `the receiver at ${where} did not answer within ${CONNECT_TIMEOUT_MS / 1000} s`;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new RperfError("connect-timeout", message)), CONNECT_TIMEOUT_MS);
-  });
+/** The socket; one that opens only after the deadline is closed. Throws `connect-timeout` or `stream-failed`. */
+async function connected(connecting: Promise<Bun.Socket>, where: string): Promise<Bun.Socket> {
   try {
-    return await Promise.race([connecting, timeout]);
+    return await withDeadline(connecting, CONNECT_TIMEOUT_SECONDS * 1000);
   } catch (cause) {
     connecting.then((socket) => socket.terminate()).catch(() => {});
-    if (cause instanceof RperfError) throw cause;
+    if (cause instanceof DeadlineError) {
+      const message = `the receiver at ${where} did not answer within ${CONNECT_TIMEOUT_SECONDS} s`;
+      throw new RperfError("connect-timeout", message, { cause });
+    }
     const why = systemCodeOf(cause) ?? messageOf(cause);
     throw new RperfError("stream-failed", `no connection to the receiver at ${where}: ${why}`, { cause });
-  } finally {
-    clearTimeout(timer);
   }
 }

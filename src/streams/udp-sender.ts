@@ -6,8 +6,9 @@ import type { SendProgress, SendTransport } from "./sender.ts";
 import { grantSendBuffer } from "./socket-facts.ts";
 import type { Emit, SenderSpec } from "./spec.ts";
 
-/** Packets handed to the system in one call. */
+/** Packets handed to the system in one call, and the memory that they may take. */
 const MAX_BATCH = 64;
+const MAX_BATCH_BYTES = 256 * 1024;
 /** How long a refused or blocked send waits; Bun tells of room again only where the socket was full, not refused. */
 const RETRY_MS = 1;
 /** How often the end markers are offered to a full socket. */
@@ -36,13 +37,19 @@ export class UdpSendTransport implements SendTransport {
   readonly #batches: readonly (readonly Uint8Array[])[];
   #socket: UdpSocket | null = null;
   #nextPacketId = 0;
+  /** Whether the last call was answered with a passing refusal. */
+  #wasRefused = false;
+  #hasWarned = false;
   #onWritable = (): void => {};
 
   constructor(spec: SenderSpec, emit: Emit) {
     this.#spec = spec;
     this.#emit = emit;
     this.unitBytes = spec.lengthBytes + UDP_HEADER_BYTES;
-    this.#packets = Array.from({ length: MAX_BATCH }, () => new UdpPacket(spec.testId, spec.lengthBytes));
+    this.#packets = Array.from(
+      { length: batchSize(spec.lengthBytes) },
+      () => new UdpPacket(spec.testId, spec.lengthBytes),
+    );
     this.#batches = this.#packets.map((_, last) => this.#packets.slice(0, last + 1).map((packet) => packet.bytes));
   }
 
@@ -67,14 +74,15 @@ export class UdpSendTransport implements SendTransport {
   }
 
   send(dueBytes: number, sentWallSeconds: number, isOmitted: boolean): SendProgress {
-    const wanted = Math.min(Math.floor(dueBytes / this.unitBytes), MAX_BATCH);
+    const wanted = Math.min(Math.floor(dueBytes / this.unitBytes), this.#packets.length);
     for (let i = 0; i < wanted; i++) {
       this.#packets[i]?.stamp(this.#nextPacketId + i, sentWallSeconds, isOmitted);
     }
     const taken = this.#offer(this.#batches[wanted - 1] ?? []);
     this.#nextPacketId += taken;
     if (taken < wanted) setTimeout(this.#onWritable, RETRY_MS);
-    return { bytes: taken * this.unitBytes, packets: taken, isBlocked: taken < wanted };
+    const isBlocked = taken < wanted;
+    return { bytes: taken * this.unitBytes, packets: taken, isBlocked, isRefused: isBlocked && this.#wasRefused };
   }
 
   async finish(): Promise<void> {
@@ -89,11 +97,30 @@ export class UdpSendTransport implements SendTransport {
 
   /** How many of the packets the system took, from the first on. */
   #offer(packets: readonly Uint8Array[]): number {
+    this.#wasRefused = false;
     try {
       return this.#socket?.sendMany(packets) ?? 0;
     } catch (error) {
-      if (PASSING_REFUSALS.has(systemCodeOf(error))) return 0;
+      const code = systemCodeOf(error);
+      if (PASSING_REFUSALS.has(code)) {
+        this.#refused(code);
+        return 0;
+      }
       throw new Error(`sending to ${this.#spec.remoteAddress}: ${messageOf(error)}`, { cause: error });
     }
   }
+
+  #refused(code: string | null): void {
+    this.#wasRefused = true;
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    const { remoteAddress, remotePort } = this.#spec;
+    const message = `the system refuses packets to ${remoteAddress} port ${remotePort} (${code}); none of these counts as sent`;
+    this.#emit({ type: "warning", message });
+  }
+}
+
+/** One packet at the least, however long. */
+function batchSize(lengthBytes: number): number {
+  return Math.max(1, Math.min(MAX_BATCH, Math.floor(MAX_BATCH_BYTES / lengthBytes)));
 }

@@ -10,7 +10,7 @@ export type StreamFailure = Pick<Extract<StreamEvent, { type: "failed" }>, "code
 export interface StreamGroupEvents {
   onInterval(streamIndex: number, interval: Extract<StreamEvent, { type: "interval" }>["interval"]): void;
   onWarning(message: string): void;
-  /** Exactly once for each stream that `start` began. */
+  /** Exactly once for each stream, and not before `start`. */
   onOver(streamIndex: number, failure: StreamFailure, socket: SocketFacts | null): void;
 }
 
@@ -19,6 +19,8 @@ interface Member {
   port: number;
   socket: SocketFacts | null;
   isOver: boolean;
+  /** An end that came before the start, which is told then. */
+  earlyEnd: { readonly failure: StreamFailure } | null;
 }
 
 /** The streams of one test in one direction, on this side: prepared together, started together. */
@@ -28,7 +30,7 @@ export class StreamGroup {
   #isStarted = false;
 
   constructor(workers: readonly StreamWorker[], events: StreamGroupEvents) {
-    this.#members = workers.map((worker) => ({ worker, port: 0, socket: null, isOver: false }));
+    this.#members = workers.map((worker) => ({ worker, port: 0, socket: null, isOver: false, earlyEnd: null }));
     this.#events = events;
   }
 
@@ -58,6 +60,9 @@ export class StreamGroup {
   start(): void {
     this.#isStarted = true;
     for (const member of this.#members) member.worker.start();
+    for (const [index, { earlyEnd, socket }] of this.#members.entries()) {
+      if (earlyEnd !== null) this.#events.onOver(index, earlyEnd.failure, socket);
+    }
   }
 
   /** Ends every stream in good order; their last intervals and ends still come. */
@@ -106,6 +111,7 @@ export class StreamGroup {
   #over(member: Member, index: number, failure: StreamFailure): void {
     if (member.isOver) return;
     member.isOver = true;
-    this.#events.onOver(index, failure, member.socket);
+    if (this.#isStarted) this.#events.onOver(index, failure, member.socket);
+    else member.earlyEnd = { failure };
   }
 }

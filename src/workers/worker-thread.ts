@@ -8,6 +8,7 @@ export class WorkerThread {
   readonly #onGone: (thread: WorkerThread) => void;
   readonly #streams = new Map<number, StreamWorker>();
   #nextSlot = 0;
+  #failure: StreamEvent | null = null;
 
   /** `onUp` is called when the Worker takes commands, or has failed to start: then its streams fail. */
   constructor(worker: Worker, onUp: () => void, onGone: (thread: WorkerThread) => void) {
@@ -37,6 +38,7 @@ export class WorkerThread {
       dispose: () => this.#remove(slot),
     });
     this.#streams.set(slot, stream);
+    if (this.#failure !== null) stream.event(this.#failure);
     return stream;
   }
 
@@ -47,7 +49,8 @@ export class WorkerThread {
   }
 
   #fail(message: string): void {
-    for (const stream of this.#streams.values()) stream.event({ type: "failed", code: "internal", message });
+    this.#failure ??= { type: "failed", code: "internal", message };
+    for (const stream of this.#streams.values()) stream.event(this.#failure);
   }
 }
 

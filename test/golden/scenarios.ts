@@ -15,6 +15,7 @@ export const STARTED_SECONDS = 1_795_417_668;
 export function configOf(changes: Partial<TestConfig> = {}): TestConfig {
   return {
     host: "192.0.2.1",
+    ipv6Only: false,
     port: 5199,
     family: "tcp",
     reverse: false,

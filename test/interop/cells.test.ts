@@ -57,12 +57,15 @@ describeWithReference("against the original", () => {
   const servers: RunningProcess[] = [];
   let originalPort = 0;
   let ourPort = 0;
+  let ourIpv4Port = 0;
 
   beforeAll(async () => {
     originalPort = await freePort();
     ourPort = await freePort();
+    ourIpv4Port = await freePort();
     servers.push(startProcess(reference("-s", "-6", "-p", `${originalPort}`)));
     servers.push(startProcess(rperf("-s", "-6", "-p", `${ourPort}`)));
+    servers.push(startProcess(rperf("-s", "-p", `${ourIpv4Port}`)));
     await Promise.all(servers.map((server) => server.waitForOutput(/listening/)));
   });
 
@@ -88,10 +91,20 @@ describeWithReference("against the original", () => {
     });
 
     test(`its client, our server: ${nameOf(mode)}`, async () => {
-      const theirs = await run(reference(...clientArguments(mode, ourPort)));
+      const port = mode.address.includes(":") ? ourPort : ourIpv4Port;
+      const theirs = await run(reference(...clientArguments(mode, port)));
       expect(theirs.code).toBe(0);
       expectWhole(documentOf(theirs), mode);
     });
+  }
+
+  for (const family of ["tcp", "udp"] as const) {
+    for (const direction of ["forward", "reverse"] as const) {
+      const mode: Mode = { family, direction, address: "127.0.0.1", streams: 1 };
+      test(`its client, our dual-stack server: ${nameOf(mode)}`, async () => {
+        expectWhole(documentOf(await run(reference(...clientArguments(mode, ourPort)))), mode);
+      });
+    }
   }
 
   test("localhost works whichever family its server listens on", async () => {

@@ -15,6 +15,7 @@ describe("a client's options", () => {
     [["--client=h"], { host: "h" }],
     [["-ch"], { host: "h" }],
     [["-uRc", "h"], { host: "h", family: "udp", reverse: true }],
+    [["-c", "h", "-uR6"], { family: "udp", reverse: true, ipv6Only: true }],
     [["-c", "h", "-uRP4"], { family: "udp", reverse: true, parallel: 4 }],
     [["-c", "h", "-N"], { noDelay: true }],
     [["-c", "h", "--no-delay"], { noDelay: true }],

@@ -34,12 +34,12 @@ describe("resolveHost", () => {
   test.each(["127.0.0.1", "192.0.2.1", "::1", "2001:db8::1", "::ffff:192.0.2.1", "fe80::1%lo", "fe80::1%9"])(
     "the address %s is itself",
     async (address) => {
-      expect(await resolveHost(address)).toEqual([address]);
+      expect(await resolveHost(address, false)).toEqual([address]);
     },
   );
 
   test("localhost is this machine, each address once", async () => {
-    const addresses = await resolveHost("localhost");
+    const addresses = await resolveHost("localhost", false);
     expect(addresses.length).toBeGreaterThan(0);
     expect(new Set(addresses).size).toBe(addresses.length);
     for (const address of addresses) expect(["127.0.0.1", "::1"]).toContain(address);
@@ -47,7 +47,7 @@ describe("resolveHost", () => {
 
   // RFC 6761, 6.4: names in .invalid never resolve.
   test.each(["rperf.invalid", "a.b.invalid"])("%s does not resolve, and the message names it", async (host) => {
-    expect(await failureOf(resolveHost(host))).toMatchObject({
+    expect(await failureOf(resolveHost(host, false))).toMatchObject({
       name: "RperfError",
       code: "resolve-failed",
       message: expect.stringContaining(host),
@@ -55,7 +55,7 @@ describe("resolveHost", () => {
   });
 
   test("what looks like an address and is none does not resolve", async () => {
-    expect(await failureOf(resolveHost("999.1.1.1"))).toMatchObject({ code: "resolve-failed" });
+    expect(await failureOf(resolveHost("999.1.1.1", false))).toMatchObject({ code: "resolve-failed" });
   });
 });
 

@@ -212,6 +212,24 @@ describe("a test", () => {
     await client.closed;
   });
 
+  test("streams that end before the begin are told of after it, and the test is over", async () => {
+    const one = start();
+    const client = await connect(one);
+    client.send({ ...DOWNLOAD, streams: 1 });
+    await client.until("connect");
+    const [port] = portsOf(client.messages);
+    const early = await Bun.connect({ hostname: "127.0.0.1", port: port ?? 0, socket: { data: () => {} } });
+    early.write(Uint8Array.from(TEST_ID));
+    early.end();
+    await Bun.sleep(200);
+    client.send({ kind: "begin" });
+    await client.until("done");
+    client.send({ kind: "end" });
+    await client.closed;
+    await until(() => one.events.at(-1)?.type === "client-ended", "the end");
+    expect(one.events.at(-1)).toMatchObject({ message: "the test ended" });
+  });
+
   test("the client leaves in mid-test: streams and Workers are gone", async () => {
     const one = start();
     const client = await connect(one);

@@ -186,6 +186,16 @@ describe("StreamWorker", () => {
     expect(await receiver.over).toMatchObject({ type: "failed", code: "internal" });
   });
 
+  test("a Worker that cannot start fails its stream when that is prepared", async () => {
+    const broken = new StreamWorkerPool(() => new Worker("data:text/javascript,throw new Error('no start')"));
+    const [worker] = await broken.acquire(1, 0);
+    if (worker === undefined) throw new Error("no Worker");
+    const receiver = prepare(worker, RECEIVER);
+    expect(await receiver.over).toMatchObject({ type: "failed", code: "internal" });
+    worker.dispose();
+    expect(broken.size).toBe(0);
+  });
+
   test("dispose tells nothing, frees the port at once, and takes no more commands", async () => {
     const worker = await acquireOne();
     const receiver = prepare(worker, RECEIVER);
