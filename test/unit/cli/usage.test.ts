@@ -69,7 +69,7 @@ const WRONG: readonly (readonly [args: readonly string[], line: RegExp])[] = [
   [[...C, "-b", "1mb"], /^--bandwidth .* not "1mb"$/],
   [[...C, "-b", "0.01"], /^--bandwidth must be 0 \(unlimited\) or at least 1 byte\/s/],
   [[...C, "-b", "99999999G"], /^--bandwidth /],
-  [[...C, "-u", "-b", "100"], /^--bandwidth must be at least 422 .* gives up after 3 s without a packet$/],
+  [[...C, "-u", "-b", "100"], /^--bandwidth must be at least 422 .* gives up after 3 s without data$/],
   [[...C, "-l", "x"], /^--length /],
   [[...C, "-ul", "65508"], /^--length with --udp must be a whole number from 0 to 65507, not "65508"$/],
   [[...C, "-l", "999999999999"], /^--length /],
