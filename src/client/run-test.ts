@@ -21,7 +21,7 @@ export async function runTest(config: TestConfig, dependencies: TestDependencies
   try {
     const link = await Promise.race([opening, interrupted]);
     const test = new RunningTest(config, link, await acquiring, dependencies);
-    await Promise.race([prepare(link, config, test, cpus, dependencies.emit), interrupted]);
+    await Promise.race([prepare({ link, config, test, cpus }, dependencies.emit), interrupted]);
     return await test.run();
   } finally {
     forget();
@@ -46,27 +46,23 @@ function listenFor(signal: AbortSignal): { readonly interrupted: Promise<never>;
   return { interrupted: promise, forget: () => signal.removeEventListener("abort", onAbort) };
 }
 
-async function prepare(
-  link: ServerLink,
-  config: TestConfig,
-  test: RunningTest,
-  cpus: CpuDealer,
-  emit: (event: ClientEvent) => void,
-): Promise<void> {
+interface Preparation {
+  readonly link: ServerLink;
+  readonly config: TestConfig;
+  readonly test: RunningTest;
+  readonly cpus: CpuDealer;
+}
+
+async function prepare(preparation: Preparation, emit: (event: ClientEvent) => void): Promise<void> {
+  const { link, config } = preparation;
   const { address, port, ipVersion } = link;
   emit({ type: "connected", config, address, port, ipVersion });
-  const prepareStreams = config.reverse ? prepareReverse : prepareForward;
-  const isOurs = await prepareStreams(link, config, test, cpus);
+  const isOurs = await (config.reverse ? prepareReverse(preparation) : prepareForward(preparation));
   emit({ type: "debug", message: isOurs ? "the server is one of ours" : "the server speaks the protocol of 0.1.8" });
 }
 
 /** The server opens receivers, then this side makes its senders ready. Tells whether the server is ours. */
-async function prepareForward(
-  link: ServerLink,
-  config: TestConfig,
-  test: RunningTest,
-  cpus: CpuDealer,
-): Promise<boolean> {
+async function prepareForward({ link, config, test, cpus }: Preparation): Promise<boolean> {
   const testId = newTestId();
   const { streamPorts, extensions } = await link.configure(configurationOf(config, testId, []));
   await test.group.prepare(
@@ -79,12 +75,7 @@ async function prepareForward(
 }
 
 /** This side opens its receivers, then the server makes its senders ready. Tells whether the server is ours. */
-async function prepareReverse(
-  link: ServerLink,
-  config: TestConfig,
-  test: RunningTest,
-  cpus: CpuDealer,
-): Promise<boolean> {
+async function prepareReverse({ link, config, test, cpus }: Preparation): Promise<boolean> {
   const testId = newTestId();
   const ports = new PortDealer(config.portPools);
   await test.group.prepare(

@@ -65,12 +65,13 @@ export class RunningTest {
 
   /** Begins on both sides and resolves with the result; never rejects. */
   async run(): Promise<TestResult> {
+    // First, so that whoever listens hears of it before anything of a stream's.
+    this.#dependencies.emit({ type: "started" });
     this.#link.begin({
       onMessage: (message) => this.#serverSays(message),
       onLost: (error) => this.#earlyEnd.resolve({ outcome: "failed", error }),
     });
     this.group.start();
-    this.#dependencies.emit({ type: "started" });
     const stopWatching = this.#watch();
     const bothEnds = Promise.all([this.#localEnd.promise, this.#serverEnd.promise]).then(() => null);
     const early = await Promise.race([this.#earlyEnd.promise, bothEnds]);
@@ -193,8 +194,8 @@ export class RunningTest {
   #interval(streamIndex: number, interval: Interval): void {
     this.#collector.addInterval(streamIndex, interval);
     const isProgress = interval.kind === "receive" && interval.bytesReceived > 0;
-    const isLate = this.#localEndMs !== null && performance.now() - this.#localEndMs < MAX_COMPLETION_MS;
-    if (isProgress && isLate) this.#awaitCompletion();
+    const isDraining = this.#localEndMs !== null && performance.now() - this.#localEndMs < MAX_COMPLETION_MS;
+    if (isProgress && isDraining) this.#awaitCompletion();
     this.#dependencies.emit({ type: "interval", streamIndex, interval });
   }
 }

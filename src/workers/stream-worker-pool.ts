@@ -1,3 +1,4 @@
+import { messageOf, RperfError } from "../errors.ts";
 import { type StreamWorker, WorkerThread } from "./worker-thread.ts";
 
 /**
@@ -25,10 +26,18 @@ export class StreamWorkerPool {
 
   /**
    * Places for `count` streams in running Workers; the caller disposes of each. Streams that are dealt `cpus` CPUs in
-   * turn share a Worker only with streams of the same CPU.
+   * turn share a Worker only with streams of the same CPU. Rejects, and holds nothing, when a Worker cannot be made.
    */
   async acquire(count: number, cpus: number): Promise<readonly StreamWorker[]> {
-    const threads = await Promise.all(Array.from({ length: workersFor(count, cpus) }, () => this.#start()));
+    const starts = await Promise.allSettled(Array.from({ length: workersFor(count, cpus) }, () => this.#start()));
+    const threads = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
+    const failure = starts.find((start) => start.status === "rejected");
+    if (failure !== undefined) {
+      for (const thread of threads) thread.end();
+      throw new RperfError("internal", `no Worker for a stream: ${messageOf(failure.reason)}`, {
+        cause: failure.reason,
+      });
+    }
     return Array.from({ length: count }, (_, index) => {
       const thread = threads[index % threads.length];
       if (thread === undefined) throw new RangeError("there is no Worker for a stream");

@@ -43,7 +43,11 @@ export class WorkerThread {
   }
 
   #remove(slot: number): void {
-    if (!this.#streams.delete(slot) || this.#streams.size > 0) return;
+    if (this.#streams.delete(slot) && this.#streams.size === 0) this.end();
+  }
+
+  /** Ends the Worker at once, with all that it holds. */
+  end(): void {
     this.#worker.terminate();
     this.#onGone(this);
   }

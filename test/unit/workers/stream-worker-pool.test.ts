@@ -125,6 +125,19 @@ describe("StreamWorkerPool", () => {
     expect(pool.size).toBe(6);
   });
 
+  test("a Worker that cannot be made fails them all, and none is left", async () => {
+    let made = 0;
+    const poor = new StreamWorkerPool(() => {
+      if (++made === 3) throw new Error("no more threads");
+      return spawnWorker();
+    });
+    expect(await failureOf(poor.acquire(4, 0))).toMatchObject({
+      code: "internal",
+      message: expect.stringContaining("no more threads"),
+    });
+    expect(poor.size).toBe(0);
+  });
+
   test("acquires none, and several times at once", async () => {
     expect(await acquire(0)).toEqual([]);
     await Promise.all([acquire(2), acquire(3)]);
