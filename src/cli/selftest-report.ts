@@ -1,4 +1,5 @@
 import type { Family } from "../config/types.ts";
+import { NOTHING } from "../report/table.ts";
 import { formatPercent, formatRate, formatSeconds, type RateUnit } from "../units.ts";
 
 /** One test of the self-test, its sender and receiver both in this process. */
@@ -6,8 +7,7 @@ export interface SelftestRow {
   readonly family: Family;
   /** Forward: the client sends. */
   readonly direction: "forward" | "reverse";
-  /** As received. */
-  /** Null when nothing was received. */
+  /** As received; null when nothing was. */
   readonly bytesPerSecond: number | null;
   /** Of the packets sent; null for TCP, or when none was sent. */
   readonly lossRatio: number | null;
@@ -22,7 +22,6 @@ export interface SelftestRow {
 }
 
 const HEADINGS = ["Test", "Received", "Loss", "Jitter", "CPU"] as const;
-const NOT_MEASURED = "–";
 
 /** The name of a test, such as "UDP reverse". */
 export function selftestName(row: Pick<SelftestRow, "family" | "direction">): string {
@@ -73,9 +72,9 @@ export function isSelftestSuccess(rows: readonly SelftestRow[]): boolean {
 function cellsOf(row: SelftestRow, unit: RateUnit): string[] {
   return [
     selftestName(row),
-    row.bytesPerSecond === null ? NOT_MEASURED : formatRate(row.bytesPerSecond, unit),
-    row.lossRatio === null ? NOT_MEASURED : formatPercent(row.lossRatio),
-    row.jitterSeconds === null ? NOT_MEASURED : formatSeconds(row.jitterSeconds),
+    row.bytesPerSecond === null ? NOTHING : formatRate(row.bytesPerSecond, unit),
+    row.lossRatio === null ? NOTHING : formatPercent(row.lossRatio),
+    row.jitterSeconds === null ? NOTHING : formatSeconds(row.jitterSeconds),
     `${Math.round(row.cpuRatio * 100)}%`,
   ];
 }

@@ -2,6 +2,7 @@ import type { Family } from "../config/types.ts";
 import { EXIT_FAILED, EXIT_OK, messageOf } from "../errors.ts";
 import type { RperfServer, runClient, startServer, TestOptions } from "../index.ts";
 import { createLog, type Log } from "../log.ts";
+import { ERASE_LINE } from "../report/progress.ts";
 import type { TestResult, UdpSummary } from "../results/types.ts";
 import { listenForInterrupts } from "./interrupts.ts";
 import type { SelftestInvocation } from "./invocation.ts";
@@ -28,7 +29,6 @@ const UDP_BYTES_PER_SECOND = 12_500_000;
 /** The socket's own ceiling is asked for, not how large a burst its buffer holds. */
 const UDP_SEND_INTERVAL_SECONDS = 0.001;
 const MICROSECONDS_PER_SECOND = 1e6;
-const ERASE_LINE = "\r\x1b[2K";
 
 const PLAN: readonly { readonly family: Family; readonly direction: Direction }[] = [
   { family: "tcp", direction: "forward" },

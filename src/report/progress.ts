@@ -10,7 +10,8 @@ const REDRAW_MILLISECONDS = 250;
 const HISTORY_LENGTH = 20;
 /** Assumed where the terminal does not tell. */
 const DEFAULT_COLUMNS = 80;
-const ERASE_LINE = "\r\x1b[2K";
+/** Back to the first column of a terminal, with the line empty. */
+export const ERASE_LINE = "\r\x1b[2K";
 
 interface ProgressOptions {
   readonly write: (text: string) => void;

@@ -11,28 +11,31 @@ export function bindThread(spec: StreamSpec, emit: Emit): void {
 
 /** Sets the send buffer if the spec asks for one, and tells what is in force. */
 export function grantSendBuffer(fd: number | null, spec: SenderSpec, emit: Emit): void {
-  const sendBufferBytes = grantBuffer(fd, "send", spec.sendBufferBytes, emit);
+  setBuffer(fd, "send", spec.sendBufferBytes, emit);
+  const sendBufferBytes = readBuffer(fd, "send");
   emit({ type: "socket", facts: { sendBufferBytes, receiveBufferBytes: null, affinityCpu: boundCpu(spec) } });
 }
 
 /** Sets the receive buffer if the spec asks for one, and tells what is in force. */
 export function grantReceiveBuffer(fd: number | null, spec: ReceiverSpec, emit: Emit): void {
-  const receiveBufferBytes = grantBuffer(fd, "receive", spec.receiveBufferBytes, emit);
-  emit({ type: "socket", facts: { sendBufferBytes: null, receiveBufferBytes, affinityCpu: boundCpu(spec) } });
+  setBuffer(fd, "receive", spec.receiveBufferBytes, emit);
+  tellReceiveBuffer(fd, spec, emit);
 }
 
 /** Tells of a receiver's buffer as it is now: an accepted socket's may differ from its listener's. */
 export function tellReceiveBuffer(fd: number | null, spec: ReceiverSpec, emit: Emit): void {
-  const receiveBufferBytes = grantBuffer(fd, "receive", 0, emit);
+  const receiveBufferBytes = readBuffer(fd, "receive");
   emit({ type: "socket", facts: { sendBufferBytes: null, receiveBufferBytes, affinityCpu: boundCpu(spec) } });
 }
 
-function grantBuffer(fd: number | null, direction: BufferDirection, askedBytes: number, emit: Emit): number | null {
+function setBuffer(fd: number | null, direction: BufferDirection, askedBytes: number, emit: Emit): void {
+  if (fd === null || askedBytes === 0) return;
+  const outcome = setSocketBuffer(fd, direction, askedBytes);
+  if (!outcome.ok) emit({ type: "warning", message: outcome.message });
+}
+
+function readBuffer(fd: number | null, direction: BufferDirection): number | null {
   if (fd === null) return null;
-  if (askedBytes > 0) {
-    const outcome = setSocketBuffer(fd, direction, askedBytes);
-    if (!outcome.ok) emit({ type: "warning", message: outcome.message });
-  }
   const granted = readSocketBuffer(fd, direction);
   return granted.ok ? granted.value : null;
 }

@@ -80,8 +80,8 @@ export class UdpSendTransport implements SendTransport {
     }
     const taken = this.#offer(this.#batches[wanted - 1] ?? []);
     this.#nextPacketId += taken;
-    if (taken < wanted) setTimeout(this.#onWritable, RETRY_MS);
     const isBlocked = taken < wanted;
+    if (isBlocked) setTimeout(this.#onWritable, RETRY_MS);
     return { bytes: taken * this.unitBytes, packets: taken, isBlocked, isRefused: isBlocked && this.#wasRefused };
   }
 
