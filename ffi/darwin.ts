@@ -16,4 +16,5 @@ export const darwin: Platform = {
   },
   unsentLimitOption: 0x201,
   hasThreadAffinity: false,
+  directIo: null,
 };

@@ -17,6 +17,28 @@ const AFFINITY_SYMBOLS = {
   sched_getaffinity: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
 } as const;
 
+const DIRECT_IO_SYMBOLS = {
+  /** send(2): fd, const void *buffer, size_t length, flags. No call here moves 2 GiB: the result fits. */
+  send: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
+  /** recv(2): fd, void *buffer, size_t length, flags */
+  recv: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
+  /** fcntl(2): fd, command, argument */
+  fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  /** recvmsg(2): fd, struct msghdr *message, flags */
+  recvmsg: { args: [FFIType.i32, FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
+  /** ppoll(2): struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask */
+  ppoll: { args: [FFIType.ptr, FFIType.u64, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
+  /** sched_yield(2) */
+  sched_yield: { args: [], returns: FFIType.i32 },
+  /** prctl(2): option, four unsigned long */
+  prctl: {
+    args: [FFIType.i32, FFIType.u64, FFIType.u64, FFIType.u64, FFIType.u64],
+    returns: FFIType.i32,
+  },
+  /** clock_gettime(2): clock, struct timespec *time */
+  clock_gettime: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
+} as const;
+
 /** Opens libc with the given symbols by the first name that works; every Worker has a handle of its own. */
 function open<Symbols extends Parameters<typeof dlopen>[1]>(symbols: Symbols) {
   const errnoFunction = platform.errnoFunction;
@@ -45,6 +67,8 @@ function once<T>(make: () => T): () => T {
 
 export const socketCalls = once(() => open(SOCKET_SYMBOLS));
 export const affinityCalls = once(() => (platform.hasThreadAffinity ? open(AFFINITY_SYMBOLS) : null));
+
+export const directIoCalls = once(() => (platform.directIo === null ? null : open(DIRECT_IO_SYMBOLS)));
 
 /** The answer for a system without the call. */
 export function notSupported(what: string): Outcome<never> {

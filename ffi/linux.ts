@@ -20,4 +20,16 @@ export const linux: Platform = {
   },
   unsentLimitOption: 25,
   hasThreadAffinity: true,
+  // include/linux/socket.h, include/uapi/linux/{udp,fcntl,prctl,time}.h.
+  directIo: {
+    dontWait: 0x40,
+    noSignal: 0x4000,
+    discard: 0x20,
+    udp: { level: 17, segment: 103, receiveOffload: 104 },
+    duplicate: 1030,
+    arrivalTimes: 35,
+    pacingRate: 47,
+    timerSlack: 29,
+    wallClock: 0,
+  },
 };

@@ -22,6 +22,30 @@ export interface Platform {
   /** Of level IPPROTO_TCP: how many bytes a socket takes beyond what is under way. */
   readonly unsentLimitOption: number | null;
   readonly hasThreadAffinity: boolean;
+  /** Input and output on the descriptors of Bun's sockets, past Bun. */
+  readonly directIo: DirectIo | null;
+}
+
+/** Flags and options of calls that go past Bun's sockets, and of what only those calls can tell or do. */
+export interface DirectIo {
+  /** Of send(2) and recv(2): never wait. */
+  readonly dontWait: number;
+  /** Of send(2): a closed connection is an error, and no SIGPIPE. */
+  readonly noSignal: number;
+  /** Of recv(2) on TCP: the data is counted and thrown away (tcp(7), MSG_TRUNC). */
+  readonly discard: number;
+  /** UDP_SEGMENT and UDP_GRO of udp(7). */
+  readonly udp: { readonly level: number; readonly segment: number; readonly receiveOffload: number };
+  /** F_DUPFD_CLOEXEC of fcntl(2). */
+  readonly duplicate: number;
+  /** SO_TIMESTAMPNS of socket(7), also the type of its control message. */
+  readonly arrivalTimes: number;
+  /** SO_MAX_PACING_RATE of socket(7). */
+  readonly pacingRate: number;
+  /** PR_SET_TIMERSLACK of prctl(2). */
+  readonly timerSlack: number;
+  /** CLOCK_REALTIME of clock_gettime(2). */
+  readonly wallClock: number;
 }
 
 /** Options of level IPPROTO_TCP that bound how long a silent peer is believed to be there. */

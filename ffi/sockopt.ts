@@ -59,6 +59,39 @@ export function limitUnsent(fd: number, bytes: number): Outcome<null> {
   return setInteger(fd, TCP_LEVEL, option, bytes, "bounding unsent data");
 }
 
+/** Splits what is sent at once into packets of `bytes` each (UDP_SEGMENT, udp(7)); 0 turns it off. */
+export function setUdpSegmentation(fd: number, bytes: number): Outcome<null> {
+  const what = "splitting UDP packets";
+  const options = platform.directIo?.udp;
+  return options === undefined ? notSupported(what) : setInteger(fd, options.level, options.segment, bytes, what);
+}
+
+/** Lets one read give many packets of a sender, one behind the other (UDP_GRO, udp(7)). */
+export function enableUdpReceiveOffload(fd: number): Outcome<null> {
+  const what = "gathering UDP packets";
+  const options = platform.directIo?.udp;
+  return options === undefined ? notSupported(what) : setInteger(fd, options.level, options.receiveOffload, 1, what);
+}
+
+/** Lets each read tell when the packet arrived (SO_TIMESTAMPNS, socket(7)). */
+export function enableArrivalTimes(fd: number): Outcome<null> {
+  const what = "telling arrival times";
+  const option = platform.directIo?.arrivalTimes;
+  return option === undefined ? notSupported(what) : setInteger(fd, platform.socketLevel, option, 1, what);
+}
+
+/** Has the kernel spread a TCP connection's segments at this rate (SO_MAX_PACING_RATE, socket(7)). */
+export function limitPacingRate(fd: number, bytesPerSecond: number): Outcome<null> {
+  const what = "pacing by the kernel";
+  const option = platform.directIo?.pacingRate;
+  const libc = socketCalls();
+  if (option === undefined || libc === null) return notSupported(what);
+  // An unsigned long; little-endian, as every system with this call that Bun runs on.
+  const rate = new Uint32Array([bytesPerSecond % 2 ** 32, Math.floor(bytesPerSecond / 2 ** 32)]);
+  const status = libc.calls.setsockopt(fd, platform.socketLevel, option, ptr(rate), rate.byteLength);
+  return status === 0 ? { ok: true, value: null } : refused(what, libc.errno());
+}
+
 function bufferOption(direction: BufferDirection): number {
   return direction === "send" ? platform.sendBufferOption : platform.receiveBufferOption;
 }

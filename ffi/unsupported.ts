@@ -11,4 +11,5 @@ export const unsupported: Platform = {
   keepalive: null,
   unsentLimitOption: null,
   hasThreadAffinity: false,
+  directIo: null,
 };

@@ -4,6 +4,7 @@
  * - `usage`: the command line asks for something that cannot be.
  * - `resolve-failed`, `connect-refused`, `connect-timeout`, `connect-failed`: no control connection.
  * - `port-in-use`, `pool-exhausted`, `bind-failed`: no local port to listen on.
+ * - `offload-refused`: the system refuses the UDP offload that was asked for.
  * - `peer-refused`: the peer answered with an error message of its own.
  * - `peer-protocol`: the peer sent what the protocol does not allow, or is no rperf at all.
  * - `peer-lost`: the control connection ended or fell silent.
@@ -21,6 +22,7 @@ export type ErrorCode =
   | "port-in-use"
   | "pool-exhausted"
   | "bind-failed"
+  | "offload-refused"
   | "peer-refused"
   | "peer-protocol"
   | "peer-lost"

@@ -16,7 +16,7 @@ import { StreamWorkerPool } from "./workers/stream-worker-pool.ts";
 export type { ClientEvent } from "./client/events.ts";
 export type { ServerOptions } from "./config/server-config.ts";
 export type { TestOptions } from "./config/test-config.ts";
-export type { PortPools, PortRange, TestConfig } from "./config/types.ts";
+export type { OffloadMode, Pacing, PortPools, PortRange, TestConfig, WriteSize } from "./config/types.ts";
 export { type ErrorCode, RperfError } from "./errors.ts";
 export { toJsonDocument } from "./report/json.ts";
 export type { StreamResult, StreamSummary, TestResult, UdpSummary } from "./results/types.ts";
@@ -37,6 +37,9 @@ export interface ServerRun {
   readonly onEvent?: (event: ServerEvent) => void;
 }
 
+/** Of all clients in this process: their slow streams share Workers. */
+const clientPool = new StreamWorkerPool(spawnWorker);
+
 /**
  * Runs one test and resolves with its result, which exists however a test that began may end: look at `success`.
  * Rejects with RperfError when it cannot begin: `usage`, `resolve-failed`, `connect-…`, `peer-…`, `port-…`.
@@ -45,9 +48,8 @@ export async function runClient(options: TestOptions, run: ClientRun = {}): Prom
   const { config, warnings } = makeTestConfig(options);
   const emit = run.onEvent ?? (() => {});
   for (const message of warnings) emit({ type: "warning", message });
-  const pool = new StreamWorkerPool(spawnWorker);
   const signal = run.signal ?? new AbortController().signal;
-  return runTest(config, { clock: systemClock(), pool, emit, signal });
+  return runTest(config, { clock: systemClock(), pool: clientPool, emit, signal });
 }
 
 /** Listens and resolves once clients can connect. Rejects with `usage`, `port-in-use` or `bind-failed`. */

@@ -4,7 +4,6 @@ import type { WorkerCommand } from "./workers/messages.ts";
 import { serveStreams } from "./workers/serve-streams.ts";
 
 declare const self: Worker;
-
 // Before "up", so that none of it falls into measured time.
 loadSocketCalls();
 const command = serveStreams((message) => self.postMessage(message));

@@ -1,5 +1,6 @@
 import { parseAffinity } from "../config/affinity.ts";
 import { type NumberRule, parseNumber } from "../config/checks.ts";
+import { OFFLOAD_MODES } from "../config/choices.ts";
 import { DEFAULT_SELFTEST_SECONDS } from "../config/defaults.ts";
 import { parsePortPool, POOL_NAMES, type PortPoolsOptions } from "../config/port-pool.ts";
 import { makeServerConfig, SERVER_RULES, type ServerOptions } from "../config/server-config.ts";
@@ -91,6 +92,8 @@ function testOptions(parsed: RootParsed): TestOptions {
     bandwidthBytesPerSecond: mapped(parsed.value("bandwidth"), parseBandwidth),
     durationSeconds: number("time", TEST_RULES.durationSeconds),
     sendIntervalSeconds: number("send-interval", TEST_RULES.sendIntervalSeconds),
+    // The strict parse took no other value.
+    offload: OFFLOAD_MODES.find((mode) => mode === parsed.value("offload")),
     lengthBytes: number("length", lengthRule),
     sendBufferBytes: number("send-buffer", TEST_RULES.sendBufferBytes),
     receiveBufferBytes: number("receive-buffer", TEST_RULES.receiveBufferBytes),

@@ -1,3 +1,4 @@
+import { OFFLOAD_MODES } from "../config/choices.ts";
 import * as defaults from "../config/defaults.ts";
 import { DEFAULT_FORMAT, FORMATS } from "./format.ts";
 
@@ -169,16 +170,24 @@ export const ROOT_OPTIONS = [
     valueName: "BYTES",
     group: "Client",
     audience: "client",
-    help: "size of one write or packet",
-    defaultText: `${defaults.DEFAULT_TCP_LENGTH_BYTES} for TCP, ${defaults.DEFAULT_UDP_LENGTH_BYTES} for UDP`,
+    help: "size of one UDP packet, or the most of one TCP write, where 0 is what suits the link",
+    defaultText: `0 for TCP, ${defaults.DEFAULT_UDP_LENGTH_BYTES} for UDP`,
   },
   {
     name: "send-interval",
     valueName: "SECONDS",
     group: "Client",
     audience: "client",
-    help: "how often a sender's budget is released, above 0 and at most 1",
-    defaultText: String(defaults.DEFAULT_SEND_INTERVAL_SECONDS),
+    help: "send in slices of so much time, above 0 and at most 1, as the original does, instead of packet by packet",
+  },
+  {
+    name: "offload",
+    valueName: "MODE",
+    choices: OFFLOAD_MODES,
+    group: "Client",
+    audience: "client",
+    help: "the kernel's segmentation offload for UDP: auto where it helps, on or the test fails, off",
+    defaultText: "auto",
   },
   {
     name: "no-delay",
@@ -200,7 +209,7 @@ export const ROOT_OPTIONS = [
     valueName: "BYTES",
     group: "Client",
     audience: "client",
-    help: "socket buffer of the receivers; 0 leaves the system's",
+    help: "socket buffer of the receivers; 0 leaves TCP's to the system and raises UDP's as far as it allows",
     defaultText: "0",
   },
   FORMAT,

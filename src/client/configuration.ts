@@ -1,11 +1,8 @@
-import { REPORT_INTERVAL_SECONDS } from "../config/limits.ts";
+import { REPORT_INTERVAL_SECONDS, UNREACHABLE_BYTES_PER_SECOND } from "../config/limits.ts";
 import type { TestConfig } from "../config/types.ts";
 import { type Configuration, EXTENSION_VERSION, type TestId } from "../protocol/messages.ts";
 import type { ReceiverSpec, SenderSpec } from "../streams/spec.ts";
 import type { PortChoice } from "../workers/dealers.ts";
-
-/** 8 Tb/s: what an original server is asked for when the rate is to be unlimited. It sends as fast as it can. */
-const UNREACHABLE_BYTES_PER_SECOND = 1e12;
 
 /** The `configuration` message for a test; `receiverPorts` are this side's, and empty in forward mode. */
 export function configurationOf(config: TestConfig, testId: TestId, receiverPorts: readonly number[]): Configuration {
@@ -15,13 +12,17 @@ export function configurationOf(config: TestConfig, testId: TestId, receiverPort
     testId,
     streams: config.parallel,
     lengthBytes: config.lengthBytes,
-    extensions: { version: EXTENSION_VERSION, omitSeconds: config.omitSeconds },
   } as const;
-  if (!config.reverse) return { ...common, role: "download", receiveBufferBytes: config.receiveBufferBytes };
+  const extensions = { version: EXTENSION_VERSION, omitSeconds: config.omitSeconds, offload: config.offload };
+  const { bandwidthBytesPerSecond, receiveBufferBytes } = config;
+  if (!config.reverse) {
+    return { ...common, role: "download", receiveBufferBytes, extensions: { ...extensions, bandwidthBytesPerSecond } };
+  }
   return {
     ...common,
     role: "upload",
-    bandwidthBytesPerSecond: config.bandwidthBytesPerSecond || UNREACHABLE_BYTES_PER_SECOND,
+    extensions: { ...extensions, pacing: config.pacing, writeSize: config.writeSize },
+    bandwidthBytesPerSecond: bandwidthBytesPerSecond || UNREACHABLE_BYTES_PER_SECOND,
     durationSeconds: config.durationSeconds,
     sendIntervalSeconds: config.sendIntervalSeconds,
     sendBufferBytes: config.sendBufferBytes,
@@ -39,8 +40,8 @@ export interface StreamCommons {
 }
 
 function commonSpec({ config, testId, streamIndex, affinityCpu }: StreamCommons) {
-  const { family, lengthBytes } = config;
-  return { streamIndex, testId, family, lengthBytes, affinityCpu, intervalSeconds: REPORT_INTERVAL_SECONDS };
+  const { family, lengthBytes, offload } = config;
+  return { streamIndex, testId, family, lengthBytes, offload, affinityCpu, intervalSeconds: REPORT_INTERVAL_SECONDS };
 }
 
 /** A sender of forward mode; `serverMarks` tells whether the receiver knows of omit marks. */
@@ -58,7 +59,9 @@ export function senderSpec(
     remotePort: remote.port,
     bandwidthBytesPerSecond: config.bandwidthBytesPerSecond,
     durationSeconds: config.durationSeconds,
+    pacing: config.pacing,
     sendIntervalSeconds: config.sendIntervalSeconds,
+    writeSize: config.writeSize,
     sendBufferBytes: config.sendBufferBytes,
     noDelay: config.noDelay,
   };
@@ -74,6 +77,7 @@ export function receiverSpec(commons: StreamCommons, bindAddress: string, choice
     bindAddress,
     ports: choice.ports,
     firstChoice: choice.firstChoice,
+    bandwidthBytesPerSecond: config.bandwidthBytesPerSecond,
     receiveBufferBytes: config.receiveBufferBytes,
   };
 }

@@ -15,7 +15,8 @@ import { ServerLink } from "./server-link.ts";
  */
 export async function runTest(config: TestConfig, dependencies: TestDependencies): Promise<TestResult> {
   const cpus = new CpuDealer(config.affinity, (message) => dependencies.emit({ type: "warning", message }));
-  const acquiring = dependencies.pool.acquire(config.parallel, cpus.size);
+  const { parallel: streams, bandwidthBytesPerSecond: streamBytesPerSecond } = config;
+  const acquiring = dependencies.pool.acquire({ streams, cpus: cpus.size, streamBytesPerSecond });
   const { interrupted, forget } = listenFor(dependencies.signal);
   const opening = ServerLink.open(config);
   try {

@@ -42,7 +42,7 @@ export class RunningTest {
   readonly #serverEnd = Promise.withResolvers<void>();
   readonly #earlyEnd = Promise.withResolvers<EarlyEnd>();
   readonly #lateTimers: Timer[] = [];
-  readonly #localFailures: string[] = [];
+  readonly #localFailures: NonNullable<StreamFailure>[] = [];
   #hasEnded = false;
   #completionTimer: Timer | null = null;
   /** Null until this side is over. */
@@ -59,6 +59,7 @@ export class RunningTest {
     this.group = new StreamGroup(workers, {
       onInterval: (streamIndex, interval) => this.#interval(streamIndex, interval),
       onWarning: (message) => emit({ type: "warning", message }),
+      onDebug: (message) => emit({ type: "debug", message }),
       onOver: (streamIndex, failure, socket) => this.#localOver(streamIndex, failure, socket),
     });
   }
@@ -169,7 +170,7 @@ export class RunningTest {
   #localOver(streamIndex: number, failure: StreamFailure, socket: SocketFacts | null): void {
     this.#sideOver(streamIndex, "client", failure, socket);
     if (failure !== null && failure.code !== "stopped") {
-      this.#localFailures.push(`stream ${streamIndex}: ${failure.message}`);
+      this.#localFailures.push({ code: failure.code, message: `stream ${streamIndex}: ${failure.message}` });
     }
     if (!this.group.isOver) return;
     this.#localEnd.resolve();
@@ -180,9 +181,9 @@ export class RunningTest {
 
   /** With every stream failed here there is nothing left that the server could complete. */
   #endIfAllFailed(): void {
-    const [message] = this.#localFailures;
-    if (message === undefined || this.#localFailures.length < this.#config.parallel) return;
-    this.#earlyEnd.resolve({ outcome: "failed", error: new RperfError("stream-failed", message) });
+    const [first] = this.#localFailures;
+    if (first === undefined || this.#localFailures.length < this.#config.parallel) return;
+    this.#earlyEnd.resolve({ outcome: "failed", error: new RperfError(first.code, first.message) });
   }
 
   #sideOver(streamIndex: number, side: Side, failure: StreamFailure, socket: SocketFacts | null): void {

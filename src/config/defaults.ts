@@ -3,6 +3,7 @@ export const DEFAULT_PORT = 5199;
 /** 1 Mb/s for each stream. */
 export const DEFAULT_BANDWIDTH_BYTES_PER_SECOND = 125_000;
 export const DEFAULT_DURATION_SECONDS = 10;
+/** The original's. Told to its servers; a sender of ours paces in slices only where an interval was asked for. */
 export const DEFAULT_SEND_INTERVAL_SECONDS = 0.05;
 export const DEFAULT_TCP_LENGTH_BYTES = 32 * 1024;
 export const DEFAULT_UDP_LENGTH_BYTES = 1024;

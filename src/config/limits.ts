@@ -17,6 +17,8 @@ export const MAX_DURATION_SECONDS = 31 * 86_400;
 export const MAX_OMIT_SECONDS = MAX_DURATION_SECONDS;
 /** 8 Pb/s; everything above is not a rate. */
 export const MAX_BANDWIDTH_BYTES_PER_SECOND = 1e15;
+/** 8 Tb/s: no limit. An original server, which takes 0 for no data at all, is asked for it and sends as fast as it can. */
+export const UNREACHABLE_BYTES_PER_SECOND = 1e12;
 /** How often streams report, as the original's do. */
 export const REPORT_INTERVAL_SECONDS = 1;
 /** How long a connection may take, control or data, as in the original. */

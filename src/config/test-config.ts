@@ -2,6 +2,7 @@ import { isIPv6 } from "node:net";
 import { RperfError } from "../errors.ts";
 import { checkAffinity } from "./affinity.ts";
 import { checkBoolean, checkKeys, checkNumber, type NumberRule, refuse } from "./checks.ts";
+import { OFFLOAD_MODES } from "./choices.ts";
 import * as defaults from "./defaults.ts";
 import { deepFreeze } from "./freeze.ts";
 import {
@@ -19,9 +20,11 @@ import {
   UDP_HEADER_BYTES,
 } from "./limits.ts";
 import { checkPortPools, type PortPoolsOptions } from "./port-pool.ts";
-import type { Family, TestConfig } from "./types.ts";
+import type { Family, OffloadMode, TestConfig } from "./types.ts";
 
-type Defaulted = Omit<TestConfig, "host" | "portPools">;
+/** Follow from what else is asked for. */
+type Derived = "pacing" | "writeSize";
+type Defaulted = Omit<TestConfig, "host" | "portPools" | Derived>;
 
 /** What a caller asks of a test: the fields of `TestConfig`, with defaults for all but `host`. */
 export type TestOptions = { readonly [Field in keyof Defaulted]?: Defaulted[Field] | undefined } & {
@@ -48,7 +51,7 @@ export const TEST_RULES = {
 const MAX_GAP_SECONDS = RECEIVER_SILENCE_SECONDS - 0.5;
 
 /** Keyed by field, so that the compiler tells when one is missing. */
-const FIELDS: Record<keyof TestConfig, true> = {
+const FIELDS: Record<keyof TestOptions, true> = {
   host: true,
   port: true,
   ipv6Only: true,
@@ -57,6 +60,7 @@ const FIELDS: Record<keyof TestConfig, true> = {
   bandwidthBytesPerSecond: true,
   durationSeconds: true,
   sendIntervalSeconds: true,
+  offload: true,
   lengthBytes: true,
   sendBufferBytes: true,
   receiveBufferBytes: true,
@@ -96,7 +100,10 @@ export function makeTestConfig(options: TestOptions): { config: TestConfig; warn
       TEST_RULES.sendIntervalSeconds,
       options.sendIntervalSeconds ?? defaults.DEFAULT_SEND_INTERVAL_SECONDS,
     ),
+    pacing: typeof options.sendIntervalSeconds === "number" ? "slices" : "even",
+    offload: checkOffload(options.offload ?? "auto"),
     lengthBytes,
+    writeSize: family === "tcp" && (options.lengthBytes ?? 0) === 0 ? "auto" : "length",
     sendBufferBytes: buffer(TEST_RULES.sendBufferBytes, options.sendBufferBytes),
     receiveBufferBytes: buffer(TEST_RULES.receiveBufferBytes, options.receiveBufferBytes),
     parallel: checkNumber(TEST_RULES.parallel, options.parallel ?? defaults.DEFAULT_PARALLEL),
@@ -111,6 +118,11 @@ export function makeTestConfig(options: TestOptions): { config: TestConfig; warn
 
 function checkFamily(family: unknown): Family {
   return family === "tcp" || family === "udp" ? family : refuse("family", '"tcp" or "udp"', family);
+}
+
+function checkOffload(mode: unknown): OffloadMode {
+  const known = OFFLOAD_MODES.find((candidate) => candidate === mode);
+  return known ?? refuse("--offload", `one of ${OFFLOAD_MODES.join(", ")}`, mode);
 }
 
 function checkHost(value: unknown): string {
@@ -144,6 +156,9 @@ function chooseBuffer(rule: NumberRule, askedBytes: number, lengthBytes: number,
 }
 
 function checkTogether(config: TestConfig): void {
+  if (config.family === "tcp" && config.offload !== "auto") {
+    throw new RperfError("usage", `--offload ${config.offload} is only for UDP (--udp)`);
+  }
   if (config.omitSeconds >= config.durationSeconds) {
     throw new RperfError(
       "usage",
@@ -161,12 +176,17 @@ function checkTogether(config: TestConfig): void {
 }
 
 /** Refuses rates at which a receiver would give up between two packets, or a test would not send a single one. */
-function checkRate({ family, bandwidthBytesPerSecond, sendIntervalSeconds, durationSeconds, lengthBytes }: TestConfig) {
+function checkRate(config: TestConfig): void {
+  const { family, bandwidthBytesPerSecond, durationSeconds, lengthBytes } = config;
   if (bandwidthBytesPerSecond === 0) return;
   // The test id that opens a TCP stream is sent ahead of the plan.
   const unitBytes = family === "udp" ? lengthBytes + UDP_HEADER_BYTES : MIN_TCP_LENGTH_BYTES;
-  // A packet leaves with the slice in which it becomes due.
-  const leastBytesPerSecond = Math.ceil(unitBytes / (MAX_GAP_SECONDS - sendIntervalSeconds));
+  // Paced in slices, a packet leaves with the slice in which it becomes due; evenly, it leaves at the start of its
+  // time: behind the last one there may be its own and most of that of one more, which does not fit any more.
+  const isEven = config.pacing === "even";
+  const sliceSeconds = isEven ? 0 : config.sendIntervalSeconds;
+  const gapUnits = isEven && family === "udp" ? 2 : 1;
+  const leastBytesPerSecond = Math.ceil((gapUnits * unitBytes) / (MAX_GAP_SECONDS - sliceSeconds));
   const what = family === "udp" ? `UDP with --length ${lengthBytes}` : "TCP";
   if (bandwidthBytesPerSecond < leastBytesPerSecond) {
     throw new RperfError(

@@ -1,6 +1,15 @@
 /** Transport of a test's data streams. */
 export type Family = "tcp" | "udp";
 
+/** How a sender spreads its bytes over time: packet by packet, or as the original does, in slices of the send interval. */
+export type Pacing = "even" | "slices";
+
+/** Whether UDP uses the kernel's segmentation and receive offload: where it helps, or else fail, or never. */
+export type OffloadMode = "auto" | "on" | "off";
+
+/** How much a TCP sender writes at once: what suits the link, or at most `lengthBytes`. */
+export type WriteSize = "auto" | "length";
+
 /** An inclusive range of ports, 1 ≤ first ≤ last ≤ 65535. */
 export interface PortRange {
   readonly first: number;
@@ -28,12 +37,18 @@ export interface TestConfig {
   /** Per stream; 0 = as fast as the socket takes it. */
   readonly bandwidthBytesPerSecond: number;
   readonly durationSeconds: number;
+  /** Used with `pacing: "slices"`; an original server is told it in any case. */
   readonly sendIntervalSeconds: number;
-  /** Bytes of one TCP write or of one UDP payload. */
+  /** `slices` when a send interval was asked for. */
+  readonly pacing: Pacing;
+  readonly offload: OffloadMode;
+  /** Bytes of one UDP payload, or the most of one TCP write (see `writeSize`). */
   readonly lengthBytes: number;
+  /** `length` when a TCP length was asked for. */
+  readonly writeSize: WriteSize;
   /** SO_SNDBUF to ask for; 0 = leave the system's. */
   readonly sendBufferBytes: number;
-  /** SO_RCVBUF to ask for; 0 = leave the system's. */
+  /** SO_RCVBUF to ask for; 0 = leave the choice to the receiving side. */
   readonly receiveBufferBytes: number;
   readonly parallel: number;
   /** Whole seconds at the start that are left out of the totals. */

@@ -1,3 +1,4 @@
+import { OFFLOAD_MODES, PACINGS, WRITE_SIZES } from "../config/choices.ts";
 import {
   MAX_BANDWIDTH_BYTES_PER_SECOND,
   MAX_BUFFERS_BYTES,
@@ -10,10 +11,19 @@ import {
   MIN_TCP_LENGTH_BYTES,
   MIN_UDP_LENGTH_BYTES,
 } from "../config/limits.ts";
+import type { OffloadMode } from "../config/types.ts";
 import { RperfError } from "../errors.ts";
 import type { SocketFacts } from "../results/types.ts";
 import { Fields } from "./fields.ts";
-import type { ClientMessage, Completion, Configuration, Extensions, ServerMessage } from "./messages.ts";
+import type {
+  ClientMessage,
+  Completion,
+  Configuration,
+  DownloadExtensions,
+  Extensions,
+  ServerMessage,
+  UploadExtensions,
+} from "./messages.ts";
 import { decodeInterval } from "./results.ts";
 
 const MAX_PORT = 65_535;
@@ -34,10 +44,10 @@ export function decodeServerMessage(body: Uint8Array, expectedStreams: number): 
   switch (kind) {
     case "connect": {
       const streamPorts = fields.integers("stream_ports", expectedStreams, 1, MAX_PORT);
-      return { kind, streamPorts, extensions: decodeExtensions(fields) };
+      return { kind, streamPorts, extensions: decodeExtensions(fields, decodeAnswered) };
     }
     case "connect-ready":
-      return { kind, extensions: decodeExtensions(fields) };
+      return { kind, extensions: decodeExtensions(fields, decodeAnswered) };
     case "send":
     case "receive": {
       const streamIndex = fields.integer("stream_idx", 0, lastStream);
@@ -73,13 +83,17 @@ function decodeConfiguration(fields: Fields): Configuration {
       family === "tcp"
         ? fields.integer("length", MIN_TCP_LENGTH_BYTES, MAX_TCP_LENGTH_BYTES)
         : fields.integer("length", MIN_UDP_LENGTH_BYTES, MAX_UDP_LENGTH_BYTES),
-    extensions: decodeExtensions(fields),
   } as const;
   if (common.streams * common.lengthBytes > MAX_BUFFERS_BYTES) {
     throw new RperfError("peer-protocol", `length times streams must be at most ${MAX_BUFFERS_BYTES}`);
   }
   if (role === "download") {
-    return { ...common, role, receiveBufferBytes: fields.integer("receive_buffer", 0, MAX_BUFFER_BYTES) };
+    return {
+      ...common,
+      role,
+      receiveBufferBytes: fields.integer("receive_buffer", 0, MAX_BUFFER_BYTES),
+      extensions: decodeExtensions(fields, decodeDownloadExtensions),
+    };
   }
   return {
     ...common,
@@ -90,16 +104,44 @@ function decodeConfiguration(fields: Fields): Configuration {
     sendBufferBytes: fields.integer("send_buffer", 0, MAX_BUFFER_BYTES),
     noDelay: family === "tcp" ? fields.boolean("no_delay") : false,
     streamPorts: fields.integers("stream_ports", common.streams, 1, MAX_PORT),
+    extensions: decodeExtensions(fields, decodeUploadExtensions),
   };
 }
 
-function decodeExtensions(fields: Fields): Extensions | null {
-  if (!fields.has("extensions")) return null;
-  const extensions = fields.object("extensions");
+/** Null from an original peer. */
+function decodeExtensions<Decoded>(fields: Fields, decode: (extensions: Fields) => Decoded): Decoded | null {
+  return fields.has("extensions") ? decode(fields.object("extensions")) : null;
+}
+
+function decodeAnswered(extensions: Fields): Extensions {
   return {
     version: extensions.integer("version", 1, Number.MAX_SAFE_INTEGER),
     omitSeconds: extensions.has("omit_seconds") ? extensions.integer("omit_seconds", 0, MAX_OMIT_SECONDS) : 0,
   };
+}
+
+function decodeDownloadExtensions(extensions: Fields): DownloadExtensions {
+  return {
+    ...decodeAnswered(extensions),
+    offload: decodeOffload(extensions),
+    bandwidthBytesPerSecond: extensions.has("bandwidth")
+      ? extensions.number("bandwidth", 0, MAX_BANDWIDTH_BYTES_PER_SECOND)
+      : null,
+  };
+}
+
+function decodeUploadExtensions(extensions: Fields): UploadExtensions {
+  return {
+    ...decodeAnswered(extensions),
+    offload: decodeOffload(extensions),
+    // An older client of ours knows of slices and of its length alone.
+    pacing: extensions.has("pacing") ? extensions.choice("pacing", PACINGS) : "slices",
+    writeSize: extensions.has("write_size") ? extensions.choice("write_size", WRITE_SIZES) : "length",
+  };
+}
+
+function decodeOffload(extensions: Fields): OffloadMode {
+  return extensions.has("offload") ? extensions.choice("offload", OFFLOAD_MODES) : "auto";
 }
 
 function decodeCompletion(fields: Fields, kind: "done" | "failed", lastStream: number): Completion {
@@ -112,10 +154,15 @@ function decodeCompletion(fields: Fields, kind: "done" | "failed", lastStream: n
 }
 
 function decodeSocketFacts(fields: Fields): SocketFacts {
-  const optional = (name: string) => (fields.has(name) ? fields.integer(name, 0, MAX_BUFFER_BYTES) : null);
+  const whole = (name: string) => (fields.has(name) ? fields.integer(name, 0, MAX_BUFFER_BYTES) : null);
+  const where = (name: string) => (fields.has(name) ? fields.choice(name, ["kernel", "user"]) : null);
   return {
-    sendBufferBytes: optional("send_buffer"),
-    receiveBufferBytes: optional("receive_buffer"),
-    affinityCpu: optional("affinity_cpu"),
+    sendBufferBytes: whole("send_buffer"),
+    receiveBufferBytes: whole("receive_buffer"),
+    affinityCpu: whole("affinity_cpu"),
+    offload: fields.has("offload") ? fields.boolean("offload") : null,
+    timestamps: where("timestamps"),
+    pacing: where("pacing"),
+    writeBytes: whole("write_size"),
   };
 }

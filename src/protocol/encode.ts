@@ -1,5 +1,13 @@
 import type { SocketFacts } from "../results/types.ts";
-import type { ClientMessage, Completion, Configuration, Extensions, ServerMessage } from "./messages.ts";
+import type {
+  ClientMessage,
+  Completion,
+  Configuration,
+  DownloadExtensions,
+  Extensions,
+  ServerMessage,
+  UploadExtensions,
+} from "./messages.ts";
 import { encodeInterval } from "./results.ts";
 
 /** A message of the client in the wire's spelling. */
@@ -11,9 +19,9 @@ export function encodeClientMessage(message: ClientMessage): object {
 export function encodeServerMessage(message: ServerMessage): object {
   switch (message.kind) {
     case "connect":
-      return { kind: message.kind, stream_ports: message.streamPorts, ...encodeExtensions(message.extensions) };
+      return { kind: message.kind, stream_ports: message.streamPorts, ...encodeAnswered(message.extensions) };
     case "connect-ready":
-      return { kind: message.kind, ...encodeExtensions(message.extensions) };
+      return { kind: message.kind, ...encodeAnswered(message.extensions) };
     case "result":
       return encodeInterval(message.streamIndex, message.interval);
     case "done":
@@ -33,9 +41,11 @@ function encodeConfiguration(configuration: Configuration): object {
     test_id: Array.from(configuration.testId),
     streams: configuration.streams,
     length: configuration.lengthBytes,
-    ...encodeExtensions(configuration.extensions),
   };
-  if (configuration.role === "download") return { ...common, receive_buffer: configuration.receiveBufferBytes };
+  if (configuration.role === "download") {
+    const receive_buffer = configuration.receiveBufferBytes;
+    return { ...common, receive_buffer, ...encodeDownloadExtensions(configuration.extensions) };
+  }
   return {
     ...common,
     bandwidth: configuration.bandwidthBytesPerSecond,
@@ -44,12 +54,29 @@ function encodeConfiguration(configuration: Configuration): object {
     send_buffer: configuration.sendBufferBytes,
     no_delay: configuration.noDelay,
     stream_ports: configuration.streamPorts,
+    ...encodeUploadExtensions(configuration.extensions),
   };
 }
 
-function encodeExtensions(extensions: Extensions | null): object {
+function encodeDownloadExtensions(extensions: DownloadExtensions | null): object {
   if (extensions === null) return {};
-  return { extensions: { version: extensions.version, omit_seconds: extensions.omitSeconds } };
+  const { offload, bandwidthBytesPerSecond } = extensions;
+  const bandwidth = bandwidthBytesPerSecond === null ? {} : { bandwidth: bandwidthBytesPerSecond };
+  return { extensions: { ...commonExtensions(extensions), offload, ...bandwidth } };
+}
+
+function encodeUploadExtensions(extensions: UploadExtensions | null): object {
+  if (extensions === null) return {};
+  const { offload, pacing, writeSize } = extensions;
+  return { extensions: { ...commonExtensions(extensions), offload, pacing, write_size: writeSize } };
+}
+
+function encodeAnswered(extensions: Extensions | null): object {
+  return extensions === null ? {} : { extensions: commonExtensions(extensions) };
+}
+
+function commonExtensions({ version, omitSeconds }: Extensions): object {
+  return { version, omit_seconds: omitSeconds };
 }
 
 function encodeCompletion(completion: Completion): object {
@@ -67,5 +94,9 @@ function encodeSocketFacts(facts: SocketFacts): object {
     ...(facts.sendBufferBytes === null ? {} : { send_buffer: facts.sendBufferBytes }),
     ...(facts.receiveBufferBytes === null ? {} : { receive_buffer: facts.receiveBufferBytes }),
     ...(facts.affinityCpu === null ? {} : { affinity_cpu: facts.affinityCpu }),
+    ...(facts.offload === null ? {} : { offload: facts.offload }),
+    ...(facts.timestamps === null ? {} : { timestamps: facts.timestamps }),
+    ...(facts.pacing === null ? {} : { pacing: facts.pacing }),
+    ...(facts.writeBytes === null ? {} : { write_size: facts.writeBytes }),
   };
 }

@@ -1,3 +1,4 @@
+import type { OffloadMode, Pacing, WriteSize } from "../config/types.ts";
 import type { SocketFacts } from "../results/types.ts";
 import type { Interval } from "../stats/interval.ts";
 
@@ -8,13 +9,32 @@ export type TestId = Uint8Array;
 export const EXTENSION_VERSION = 1;
 
 /**
- * What a peer of ours adds in `extensions`; an original peer ignores it and answers without, which is how either side
- * knows that the other is not ours.
+ * What a server of ours adds in `extensions` where a client offered them. An original peer ignores them and answers
+ * without, which is how either side knows that the other is not ours.
  */
 export interface Extensions {
   readonly version: number;
   /** Whole seconds that the sender marks as left out (see udp-packet.ts and `omitted` in results). */
   readonly omitSeconds: number;
+}
+
+/** What a client of ours offers with either role. */
+interface OfferedExtensions extends Extensions {
+  /** Of UDP; TCP has no use for it. */
+  readonly offload: OffloadMode;
+}
+
+/** What a receiver wants to know of the sender. */
+export interface DownloadExtensions extends OfferedExtensions {
+  /** What each stream will be sent at; 0 = no limit, null = not told. */
+  readonly bandwidthBytesPerSecond: number | null;
+}
+
+/** How a sender is to send, beyond what the original can be asked for. */
+export interface UploadExtensions extends OfferedExtensions {
+  readonly pacing: Pacing;
+  /** Of TCP; a UDP packet always has the configuration's length. */
+  readonly writeSize: WriteSize;
 }
 
 interface ConfigurationBase {
@@ -23,13 +43,13 @@ interface ConfigurationBase {
   readonly testId: TestId;
   readonly streams: number;
   readonly lengthBytes: number;
-  readonly extensions: Extensions | null;
 }
 
 /** Forward: the server receives. */
 export interface DownloadConfiguration extends ConfigurationBase {
   readonly role: "download";
   readonly receiveBufferBytes: number;
+  readonly extensions: DownloadExtensions | null;
 }
 
 /** Reverse: the server sends to the control connection's peer. */
@@ -41,6 +61,7 @@ export interface UploadConfiguration extends ConfigurationBase {
   readonly sendBufferBytes: number;
   readonly noDelay: boolean;
   readonly streamPorts: readonly number[];
+  readonly extensions: UploadExtensions | null;
 }
 
 export type Configuration = DownloadConfiguration | UploadConfiguration;

@@ -38,12 +38,18 @@ export function toJsonDocument(result: TestResult) {
 
 function configDocument(config: TestConfig, ipVersion: 4 | 6) {
   return {
-    common: { family: config.family, length: config.lengthBytes, streams: config.parallel },
+    common: {
+      family: config.family,
+      length: config.lengthBytes,
+      streams: config.parallel,
+      ...(config.family === "udp" ? { offload: config.offload } : {}),
+    },
     upload: {
       bandwidth: config.bandwidthBytesPerSecond,
       duration: config.durationSeconds,
       send_interval: config.sendIntervalSeconds,
-      ...(config.family === "tcp" ? { no_delay: config.noDelay } : {}),
+      pacing: config.pacing,
+      ...(config.family === "tcp" ? { no_delay: config.noDelay, write_size: config.writeSize } : {}),
       ...(config.sendBufferBytes === 0 ? {} : { send_buffer: config.sendBufferBytes }),
     },
     download: config.receiveBufferBytes === 0 ? {} : { receive_buffer: config.receiveBufferBytes },
@@ -84,6 +90,10 @@ function socketDocument(facts: SocketFacts) {
     send_buffer: facts.sendBufferBytes,
     receive_buffer: facts.receiveBufferBytes,
     affinity_cpu: facts.affinityCpu,
+    offload: facts.offload,
+    timestamps: facts.timestamps,
+    pacing: facts.pacing,
+    write_size: facts.writeBytes,
   };
 }
 

@@ -1,4 +1,11 @@
-import type { StreamResult, StreamSideResult, StreamSummary, TestResult, UdpSummary } from "../results/types.ts";
+import type {
+  SocketFacts,
+  StreamResult,
+  StreamSideResult,
+  StreamSummary,
+  TestResult,
+  UdpSummary,
+} from "../results/types.ts";
 import { formatBytes, formatPercent, formatRate, type RateUnit } from "../units.ts";
 import type { Paint } from "./paint.ts";
 import { isLossKnown, rateOf, rowOfStream } from "./rows.ts";
@@ -15,16 +22,19 @@ const NAME_WIDTH = 12;
 
 type Role = "sender" | "receiver";
 
+/** How a text names who keeps the time. */
+const PLACES = { kernel: "kernel", user: "user-space" } as const;
+
 const ROLES: readonly Role[] = ["sender", "receiver"];
 
 /** The end of a text report, line by line. */
 export function renderSummary(result: TestResult, options: SummaryOptions): string[] {
-  const { paint, format } = options;
+  const { paint } = options;
   const several = result.streams.length > 1;
   return [
     paint("title", titleLine(result)),
     ...(several ? streamLines(result, options) : []),
-    ...totalLines(result, format).map(([name, text, isNotable]) => {
+    ...totalLines(result, options).map(([name, text, isNotable]) => {
       const line = `  ${name.padEnd(NAME_WIDTH)}${text}`;
       return isNotable ? paint("warning", line) : line;
     }),
@@ -47,7 +57,7 @@ function streamLines(result: TestResult, { format, paint }: SummaryOptions): str
 /** Name, text, and whether the line deserves attention. */
 type TotalLine = readonly [name: string, text: string, isNotable: boolean];
 
-function totalLines(result: TestResult, unit: RateUnit): TotalLine[] {
+function totalLines(result: TestResult, { format: unit, debug }: SummaryOptions): TotalLine[] {
   const { summary } = result;
   const hasSent = result.streams.some((stream) => hasReported(stream, "sender"));
   const hasReceived = result.streams.some((stream) => hasReported(stream, "receiver"));
@@ -57,7 +67,7 @@ function totalLines(result: TestResult, unit: RateUnit): TotalLine[] {
     ["sent", volumeText(result, "sender", sent, unit), !hasSent],
     ["received", volumeText(result, "receiver", received, unit), !hasReceived],
     ...(summary.udp === null ? [] : [lossLine(result.streams)]),
-    ...(summary.udp === null || !hasReceived ? [] : orderLines(summary.udp)),
+    ...(summary.udp === null || !hasReceived ? [] : orderLines(summary.udp, debug ? clockText(result.streams) : "")),
     ...(hasSent ? [blockedLine(summary)] : []),
   ];
 }
@@ -93,12 +103,12 @@ function lossLine(streams: readonly StreamResult[]): TotalLine {
   return ["lost", `${lost} of ${sent} packets (${share})${scope}`, lost > 0];
 }
 
-function orderLines(udp: UdpSummary): TotalLine[] {
+function orderLines(udp: UdpSummary, clock: string): TotalLine[] {
   const { packetsOutOfOrder, packetsDuplicated, jitterAverageSeconds, jitterPacketsConsecutive } = udp;
   const jitter =
     jitterAverageSeconds === null
       ? "not measured: no two packets in order"
-      : `${(jitterAverageSeconds * 1000).toFixed(3)} ms over ${jitterPacketsConsecutive} packets in order`;
+      : `${(jitterAverageSeconds * 1000).toFixed(3)} ms over ${jitterPacketsConsecutive} packets in order${clock}`;
   return [
     ["reordered", counted(packetsOutOfOrder, "packet"), packetsOutOfOrder > 0],
     ["duplicated", counted(packetsDuplicated, "packet"), packetsDuplicated > 0],
@@ -106,24 +116,38 @@ function orderLines(udp: UdpSummary): TotalLine[] {
   ];
 }
 
+/** Whose clock the jitter was taken by, where a receiver told it. */
+function clockText(streams: readonly StreamResult[]): string {
+  const told = new Set(streams.flatMap(({ receiver }) => receiver.socket?.timestamps ?? []));
+  const names = (["kernel", "user"] as const).filter((place) => told.has(place)).map((place) => PLACES[place]);
+  return names.length === 0 ? "" : ` (${names.join(" and ")} times)`;
+}
+
 function blockedLine(summary: StreamSummary): TotalLine {
   return ["blocked", `${counted(summary.sendsBlocked, "time")} by a full send buffer`, false];
 }
 
-/** What the kernel granted; sides that told nothing are left out. */
+/** What is in force; sides that told nothing are left out. */
 function socketLines({ config, streams }: TestResult): string[] {
   return streams.flatMap((stream) =>
     ROLES.flatMap((role) => {
       const { socket } = stream[role];
       if (socket === null) return [];
-      const facts = [
-        `send buffer ${sizeText(socket.sendBufferBytes)}`,
-        `receive buffer ${sizeText(socket.receiveBufferBytes)}`,
-        `CPU ${socket.affinityCpu ?? NOTHING}`,
-      ];
-      return [`  stream ${stream.streamIndex}, ${roleText(role, config.reverse)}: ${facts.join(", ")}`];
+      return [`  stream ${stream.streamIndex}, ${roleText(role, config.reverse)}: ${factsText(socket)}`];
     }),
   );
+}
+
+function factsText({ offload, timestamps, pacing, writeBytes, ...socket }: SocketFacts): string {
+  return [
+    `send buffer ${sizeText(socket.sendBufferBytes)}`,
+    `receive buffer ${sizeText(socket.receiveBufferBytes)}`,
+    `CPU ${socket.affinityCpu ?? NOTHING}`,
+    ...(writeBytes === null ? [] : [`up to ${writeBytes} B per write`]),
+    ...(pacing === null ? [] : [`${PLACES[pacing]} pacing`]),
+    ...(offload === null ? [] : [`offload ${offload ? "on" : "off"}`]),
+    ...(timestamps === null ? [] : [`${PLACES[timestamps]} times`]),
+  ].join(", ");
 }
 
 /** Why a result is not whole, then the sides concerned; sides with the same fate share a line. */

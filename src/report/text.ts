@@ -1,3 +1,4 @@
+import type { TestConfig } from "../config/types.ts";
 import { formatRate, formatSeconds, type RateUnit } from "../units.ts";
 import { createIntervalLines, type IntervalLines } from "./interval-lines.ts";
 import { createPaint } from "./paint.ts";
@@ -54,6 +55,11 @@ export function createTextReporter(options: TextReporterOptions): Reporter {
   };
 }
 
+/** Without a limit nothing is held back for a slice. */
+function isSliced({ pacing, bandwidthBytesPerSecond }: TestConfig): boolean {
+  return pacing === "slices" && bandwidthBytesPerSecond > 0;
+}
+
 /** What will run, on one line. */
 function startLine({ config, address, port }: TestStart, unit: RateUnit): string {
   const server = config.host === address ? address : `${config.host} (${address})`;
@@ -64,7 +70,11 @@ function startLine({ config, address, port }: TestStart, unit: RateUnit): string
   const facts = [
     config.parallel === 1 ? `1 stream ${rate}` : `${config.parallel} streams, each ${rate}`,
     formatSeconds(config.durationSeconds),
-    `${config.lengthBytes} B per ${config.family === "tcp" ? "write" : "packet"}`,
+    ...(config.writeSize === "auto"
+      ? []
+      : [`${config.lengthBytes} B per ${config.family === "tcp" ? "write" : "packet"}`]),
+    ...(isSliced(config) ? [`in slices of ${formatSeconds(config.sendIntervalSeconds)}`] : []),
+    ...(config.offload === "auto" ? [] : [`offload ${config.offload}`]),
     ...(config.omitSeconds === 0 ? [] : [`first ${config.omitSeconds} s omitted`]),
   ];
   const direction = config.reverse ? "from" : "to";

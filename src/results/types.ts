@@ -19,6 +19,14 @@ export interface SocketFacts {
   readonly receiveBufferBytes: number | null;
   /** The one CPU the stream's thread may run on, as read back. */
   readonly affinityCpu: number | null;
+  /** UDP: whether the kernel splits (sender) or gathers (receiver) packets for it. */
+  readonly offload: boolean | null;
+  /** A UDP receiver: where the arrival times behind its jitter come from. */
+  readonly timestamps: "kernel" | "user" | null;
+  /** A TCP sender with a rate: whether the kernel spreads its segments (SO_MAX_PACING_RATE), or this process alone. */
+  readonly pacing: "kernel" | "user" | null;
+  /** A TCP sender: the most it writes at once. */
+  readonly writeBytes: number | null;
 }
 
 /** One side (sender or receiver) of one stream. */

@@ -1,4 +1,3 @@
-import { REPORT_INTERVAL_SECONDS } from "../config/limits.ts";
 import { ControlChannel } from "../control/channel.ts";
 import { formatEndpoint, ipVersionOf, isLinkLocal, receiverBindAddress, unmapAddress } from "../control/address.ts";
 import { nextPhase, phaseDeadlineReason, phaseDeadlineSeconds, type ServerPhase } from "../control/phases.ts";
@@ -12,6 +11,7 @@ import type { CpuDealer, PortDealer } from "../workers/dealers.ts";
 import { type StreamFailure, StreamGroup } from "../workers/stream-group.ts";
 import type { StreamWorkerPool } from "../workers/stream-worker-pool.ts";
 import type { ServerEvent } from "./events.ts";
+import { receiverSpec, senderSpec } from "./stream-specs.ts";
 
 /** Messages that may wait while streams are being prepared. */
 const MAX_WAITING_MESSAGES = 8;
@@ -121,10 +121,12 @@ export class ClientSession {
 
   async #prepare(configuration: Configuration): Promise<void> {
     const { streams, role, family } = configuration;
-    const workers = await this.#context.pool.acquire(streams, this.#context.cpus.size);
+    const cpus = this.#context.cpus.size;
+    const workers = await this.#context.pool.acquire({ streams, cpus, streamBytesPerSecond: rateOf(configuration) });
     const group: StreamGroup = new StreamGroup(workers, {
       onInterval: (streamIndex, interval) => this.#send({ kind: "result", streamIndex, interval }),
       onWarning: (message) => this.#context.emit({ type: "warning", client: this.#name, message }),
+      onDebug: (message) => this.#context.emit({ type: "debug", client: this.#name, message }),
       onOver: (index, failure, facts) => this.#streamOver(configuration, index, failure, facts),
     });
     if (this.#isClosed || this.#goodbye !== null) return group.dispose();
@@ -149,31 +151,13 @@ export class ClientSession {
   }
 
   #spec(configuration: Configuration, streamIndex: number): StreamSpec {
-    const common = {
-      streamIndex,
-      family: configuration.family,
-      testId: configuration.testId,
-      lengthBytes: configuration.lengthBytes,
-      intervalSeconds: REPORT_INTERVAL_SECONDS,
-      omitSeconds: configuration.extensions?.omitSeconds ?? 0,
-      affinityCpu: this.#context.cpus.next(),
-    };
+    const affinityCpu = this.#context.cpus.next();
     if (configuration.role === "upload") {
-      const {
-        streamPorts,
-        kind: _kind,
-        role: _role,
-        extensions: _extensions,
-        streams: _streams,
-        ...pace
-      } = configuration;
-      const remoteAddress = this.#remoteAddress;
-      return { ...pace, ...common, role: "sender", remoteAddress, remotePort: streamPorts[streamIndex] ?? 0 };
+      return senderSpec(configuration, { streamIndex, affinityCpu }, this.#remoteAddress);
     }
     const bindAddress = receiverBindAddress(this.#localAddress);
-    const ports = this.#context.ports.next(configuration.family, ipVersionOf(bindAddress));
-    const { receiveBufferBytes } = configuration;
-    return { ...common, role: "receiver", bindAddress, ...ports, receiveBufferBytes };
+    const choice = this.#context.ports.next(configuration.family, ipVersionOf(bindAddress));
+    return receiverSpec(configuration, { streamIndex, affinityCpu }, bindAddress, choice);
   }
 
   #begin(): void {
@@ -273,6 +257,12 @@ export class ClientSession {
 /** What a server of ours answers to what it was offered; silence to an original peer. */
 function answerTo(offered: Extensions | null): Extensions | null {
   return offered === null ? null : { version: EXTENSION_VERSION, omitSeconds: offered.omitSeconds };
+}
+
+/** What each stream will carry; 0 = no limit, null = not known. */
+function rateOf(configuration: Configuration): number | null {
+  if (configuration.role === "upload") return configuration.bandwidthBytesPerSecond;
+  return configuration.extensions?.bandwidthBytesPerSecond ?? null;
 }
 
 function toRperfError(error: unknown): RperfError {

@@ -14,6 +14,12 @@ export class JitterMeter {
     this.#run.push(receivedSeconds - sentSeconds);
   }
 
+  /** The same of `count` packets that left together and arrived together. */
+  together(sentSeconds: number, receivedSeconds: number, count: number): void {
+    this.#run.push(receivedSeconds - sentSeconds);
+    if (count > 1) this.#run.repeat(count - 1);
+  }
+
   /** A gap, a late packet or a duplicate. */
   break(): void {
     if (this.#run.packets > this.#longest.packets) this.#longest = this.#run;
@@ -42,5 +48,11 @@ class Run {
     }
     this.packets++;
     this.#lastTransitSeconds = transitSeconds;
+  }
+
+  /** Packets with the transit of the last one: differences of nothing. */
+  repeat(count: number): void {
+    this.packets += count;
+    this.jitterSeconds = (this.jitterSeconds ?? 0) * (1 - 1 / SMOOTHING) ** count;
   }
 }

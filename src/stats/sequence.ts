@@ -13,6 +13,16 @@ export class SequenceTracker {
   /** Packets skipped by the last id judged a gap. */
   skipped = 0;
 
+  /** Whether a packet of this id would be in order. */
+  isNext(packetId: number): boolean {
+    return packetId === this.#expectedId;
+  }
+
+  /** So many packets came in order. */
+  advance(count: number): void {
+    this.#expectedId += count;
+  }
+
   judge(packetId: number): SequenceVerdict {
     if (packetId >= this.#expectedId) {
       this.skipped = packetId - this.#expectedId;

@@ -1,6 +1,6 @@
 import type { OmittedReceive, UdpReceiveInterval } from "./interval.ts";
 import { JitterMeter } from "./jitter.ts";
-import { SequenceTracker } from "./sequence.ts";
+import { SequenceTracker, type SequenceVerdict } from "./sequence.ts";
 
 interface Counters {
   bytesReceived: number;
@@ -49,6 +49,21 @@ export class UdpReceiveStats {
     this.#jitter.inOrder(packet.sentSeconds, packet.receivedSeconds);
   }
 
+  /** `count` packets that followed `packet`, just added, in order, with the same times and of the same length. */
+  addFollowers(packet: ReceivedPacket, count: number): void {
+    if (!this.#sequence.isNext(packet.packetId + 1)) {
+      for (let i = 1; i <= count; i++) this.add({ ...packet, packetId: packet.packetId + i });
+      return;
+    }
+    this.#sequence.advance(count);
+    this.#jitter.together(packet.sentSeconds, packet.receivedSeconds, count);
+    this.#all.bytesReceived += count * packet.framedBytes;
+    this.#all.packetsReceived += count;
+    if (!packet.isOmitted) return;
+    this.#omitted.bytesReceived += count * packet.framedBytes;
+    this.#omitted.packetsReceived += count;
+  }
+
   /** The counters since the last call, which then start again. */
   take(timestampSeconds: number, durationSeconds: number, omittedSeconds: number | null): UdpReceiveInterval {
     const run = this.#jitter.take();
@@ -71,7 +86,7 @@ export class UdpReceiveStats {
     return interval;
   }
 
-  #count(counters: Counters, packet: ReceivedPacket, verdict: string): void {
+  #count(counters: Counters, packet: ReceivedPacket, verdict: SequenceVerdict): void {
     counters.bytesReceived += packet.framedBytes;
     counters.packetsReceived++;
     if (verdict === "late") counters.packetsOutOfOrder++;

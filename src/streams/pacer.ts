@@ -1,5 +1,7 @@
 /** How far behind its plan a stream may fall before the rest is forgiven: what a stalled link may burst later. */
 const MAX_DEBT_SECONDS = 1;
+/** Behind its plan, an even stream leaves this much faster until it has caught up. */
+const CATCH_UP_SPEED = 2;
 
 export interface Pace {
   /** 0 = no limit. */
@@ -9,32 +11,55 @@ export interface Pace {
   readonly sliceSeconds: number;
   /** What leaves at once: a packet, or for TCP a byte. */
   readonly unitBytes: number;
+  /** No two slices leave at once, however late they are: what a late wake-up left behind is made up for bit by bit. */
+  readonly isEven: boolean;
 }
 
-/** Tells how much a stream should have sent by now; the only state is what was forgiven. */
+/** Tells how much a stream may send now; times are seconds since its start, and only what it is told moves it on. */
 export class Pacer {
   readonly #pace: Pace;
+  /** What leaves with one slice of an even stream: at least a unit. */
+  readonly #sliceBytes: number;
   #forgivenBytes = 0;
+  /** Of an even stream: when the next slice may leave. */
+  #notBeforeSeconds = -Infinity;
 
   constructor(pace: Pace) {
     this.#pace = pace;
+    this.#sliceBytes = Math.max(pace.unitBytes, pace.bandwidthBytesPerSecond * pace.sliceSeconds);
   }
 
   /** Bytes that may leave now; everything the plan holds in the end is bandwidth × duration, exactly. */
   dueBytes(elapsedSeconds: number, sentBytes: number): number {
-    const { bandwidthBytesPerSecond, durationSeconds, sliceSeconds, unitBytes } = this.#pace;
+    const { bandwidthBytesPerSecond, isEven } = this.#pace;
     if (bandwidthBytesPerSecond === 0) return Infinity;
+    const owedBytes = this.owedBytes(elapsedSeconds, sentBytes);
+    if (!isEven) return owedBytes;
+    return elapsedSeconds < this.#notBeforeSeconds ? Math.min(0, owedBytes) : Math.min(owedBytes, this.#sliceBytes);
+  }
+
+  /** Bytes of the plan that should have left by now and have not; what is more than a second old is forgiven. */
+  owedBytes(elapsedSeconds: number, sentBytes: number): number {
+    const { bandwidthBytesPerSecond, durationSeconds, sliceSeconds, unitBytes } = this.#pace;
     const plannedSeconds = Math.min(this.#slicesBegun(elapsedSeconds) * sliceSeconds, durationSeconds);
-    const dueBytes = bandwidthBytesPerSecond * plannedSeconds - this.#forgivenBytes - sentBytes;
+    const owedBytes = bandwidthBytesPerSecond * plannedSeconds - this.#forgivenBytes - sentBytes;
     // A unit may take longer than that to become due: it must not be forgiven before.
     const mostBytes = bandwidthBytesPerSecond * Math.max(MAX_DEBT_SECONDS, sliceSeconds) + unitBytes;
-    if (dueBytes <= mostBytes) return dueBytes;
-    this.#forgivenBytes += dueBytes - mostBytes;
+    if (owedBytes <= mostBytes) return owedBytes;
+    this.#forgivenBytes += owedBytes - mostBytes;
     return mostBytes;
   }
 
-  /** When the next slice begins, in seconds since the stream's start. */
-  nextSliceSeconds(elapsedSeconds: number): number {
+  /** To be told of every sending. */
+  sent(elapsedSeconds: number, bytes: number): void {
+    const { bandwidthBytesPerSecond, isEven } = this.#pace;
+    if (isEven && bytes > 0) this.#notBeforeSeconds = elapsedSeconds + bytes / bandwidthBytesPerSecond / CATCH_UP_SPEED;
+  }
+
+  /** When to ask again, having sent what was due. */
+  nextSeconds(elapsedSeconds: number, sentBytes: number): number {
+    const isBehind = this.#pace.isEven && this.owedBytes(elapsedSeconds, sentBytes) >= this.#pace.unitBytes;
+    if (isBehind && this.#notBeforeSeconds > elapsedSeconds) return this.#notBeforeSeconds;
     return this.#slicesBegun(elapsedSeconds) * this.#pace.sliceSeconds;
   }
 

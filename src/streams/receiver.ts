@@ -3,7 +3,10 @@ import { RECEIVER_SILENCE_SECONDS } from "../config/limits.ts";
 import { type ErrorCode, messageOf, RperfError } from "../errors.ts";
 import type { ReceiveInterval } from "../stats/interval.ts";
 import { type Cut, IntervalCutter } from "../stats/interval-cutter.ts";
+import { ReadRate } from "./read-rate.ts";
 import type { Emit, ReceiverSpec, Stream } from "./spec.ts";
+import { spareCompiler } from "./spare-compiler.ts";
+import type { LoopTask, Readiness, StreamLoop } from "./stream-loop.ts";
 
 /**
  * How long an interval that is over waits for the data or the end that follows it: an end that comes within this time
@@ -11,10 +14,13 @@ import type { Emit, ReceiverSpec, Stream } from "./spec.ts";
  */
 const REPORT_DELAY_SECONDS = 0.1;
 
+/** How long one run may read before other streams of its thread have their turn. */
+const MAX_RUN_SECONDS = 0.001;
+
 /** What a transport tells its receiver. */
 export interface ReceiveEvents {
-  /** Data is there; called before it is counted, and gives the time at which it counts. */
-  onData(): number;
+  /** Data is there, since `atSeconds` on the monotonic clock; called before it is counted. */
+  onData(atSeconds: number): void;
   /** The sender said that the data ends here. */
   onEnd(): void;
   onLost(message: string): void;
@@ -27,38 +33,57 @@ export interface ReceiveTransport {
   open(events: ReceiveEvents): Promise<number>;
   /** What was counted since the last call, for the time of `cut`. */
   take(cut: Cut, timestampSeconds: number): ReceiveInterval;
+  /** What `drain` reads from; null = data comes by itself, through Bun. */
+  readonly directDescriptor: number | null;
+  /** Bytes that may wait to be read together, for the kernel tells when each came; 0 = none. */
+  readonly mostWaitingBytes: number;
+  /** Reads once, without waiting: how many bytes, 0 when there was nothing. Events may come of it. */
+  drain(nowSeconds: number): number;
+  /** Called before the drains of one wake-up. */
+  wake(nowSeconds: number): void;
   close(): void;
 }
 
 /** Counts what a transport receives and reports each interval; its time starts with the first data. */
-export class Receiver implements Stream {
+export class Receiver implements Stream, LoopTask {
+  readonly readiness: Readiness = "readable";
+  readonly leadSeconds = 0;
+  /** Readiness calls it, and time only while it looks again and again. */
+  dueSeconds = Infinity;
   readonly #spec: ReceiverSpec;
   readonly #transport: ReceiveTransport;
   readonly #clock: Clock;
+  readonly #loop: StreamLoop;
   readonly #emit: Emit;
+  readonly #readRate = new ReadRate();
+  #isResting = false;
   #state: "waiting" | "receiving" | "over" = "waiting";
   #cutter: IntervalCutter | null = null;
   #lastDataSeconds: number;
   #timer: Timer | null = null;
 
-  constructor(spec: ReceiverSpec, transport: ReceiveTransport, clock: Clock, emit: Emit) {
+  constructor(spec: ReceiverSpec, transport: ReceiveTransport, clock: Clock, loop: StreamLoop, emit: Emit) {
     this.#spec = spec;
     this.#transport = transport;
     this.#clock = clock;
+    this.#loop = loop;
     this.#emit = emit;
     this.#lastDataSeconds = clock.monotonicSeconds();
+    // oxlint-disable-next-line typescript/unbound-method -- named here, not called
+    spareCompiler([this.#data]);
   }
 
   async prepare(): Promise<void> {
     try {
       const port = await this.#transport.open({
-        onData: () => this.#data(),
+        onData: (atSeconds) => this.#data(atSeconds),
         onEnd: () => this.#end(this.#clock.monotonicSeconds()),
         onLost: (message) => this.#fail("stream-failed", message),
         onWarning: (message) => this.#emit({ type: "warning", message }),
       });
-      if (this.#state === "over") this.#transport.close();
-      else this.#emit({ type: "prepared", port });
+      if (this.#state === "over") return this.#transport.close();
+      if (this.#transport.directDescriptor !== null) this.#loop.add(this);
+      this.#emit({ type: "prepared", port });
     } catch (error) {
       this.#fail(error instanceof RperfError ? error.code : "bind-failed", messageOf(error));
     }
@@ -74,17 +99,57 @@ export class Receiver implements Stream {
     else this.#end(this.#lastDataSeconds);
   }
 
-  #data(): number {
-    const nowSeconds = this.#clock.monotonicSeconds();
-    this.#lastDataSeconds = nowSeconds;
+  get descriptor(): number | null {
+    return this.#isResting ? null : this.#transport.directDescriptor;
+  }
+
+  /** Reads what is there. */
+  run(startSeconds: number): boolean {
+    let hasRead = false;
+    let nowSeconds = startSeconds;
+    this.dueSeconds = Infinity;
+    this.#isResting = false;
+    this.#transport.wake(nowSeconds);
+    while (this.#state !== "over") {
+      const bytes = this.#transport.drain(nowSeconds);
+      if (bytes === 0) {
+        if (this.#loop.maySpin && this.#readRate.shouldLookAgain(nowSeconds)) this.dueSeconds = nowSeconds;
+        else if (hasRead) this.#rest(nowSeconds);
+        break;
+      }
+      hasRead = true;
+      nowSeconds = this.#clock.monotonicSeconds();
+      this.#readRate.read(nowSeconds, bytes);
+      if (nowSeconds - startSeconds >= MAX_RUN_SECONDS) {
+        this.dueSeconds = nowSeconds;
+        break;
+      }
+    }
+    return hasRead;
+  }
+
+  /** The socket's buffer and the kernel's times wait for the next look: one wake-up then does for many packets. */
+  #rest(nowSeconds: number): void {
+    const restSeconds = this.#readRate.restSeconds(this.#transport.mostWaitingBytes);
+    this.#isResting = restSeconds > 0;
+    if (this.#isResting) this.dueSeconds = nowSeconds + restSeconds;
+  }
+
+  broken(message: string): void {
+    this.#fail("internal", message);
+  }
+
+  #data(atSeconds: number): void {
+    this.#lastDataSeconds = atSeconds;
     if (this.#cutter === null) {
       this.#state = "receiving";
-      this.#cutter = new IntervalCutter(nowSeconds, this.#spec.intervalSeconds);
+      this.#cutter = new IntervalCutter(atSeconds, this.#spec.intervalSeconds);
       this.#arm();
-    } else if (nowSeconds >= this.#cutter.boundarySeconds) {
-      this.#cutDue(this.#cutter, nowSeconds);
+      // A connection that was accepted just now: from here on the loop reads it.
+      if (this.#transport.directDescriptor !== null) this.#loop.add(this);
+    } else if (atSeconds >= this.#cutter.boundarySeconds) {
+      this.#cutDue(this.#cutter, atSeconds);
     }
-    return nowSeconds;
   }
 
   #end(endSeconds: number): void {
@@ -102,6 +167,7 @@ export class Receiver implements Stream {
 
   #close(endSeconds: number): void {
     this.#state = "over";
+    this.#loop.remove(this);
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#transport.close();
     if (this.#cutter === null) return;

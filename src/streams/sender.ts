@@ -2,37 +2,55 @@ import type { Clock } from "../clock.ts";
 import { type ErrorCode, messageOf, RperfError } from "../errors.ts";
 import type { OmittedSend, SendInterval } from "../stats/interval.ts";
 import { type Cut, IntervalCutter, overlapBeforeSeconds } from "../stats/interval-cutter.ts";
-import { Pacer } from "./pacer.ts";
+import { paceOf, type PacingAbilities } from "./pace-plan.ts";
+import { type Pace, Pacer } from "./pacer.ts";
 import type { Emit, SenderSpec, Stream } from "./spec.ts";
+import { spareCompiler } from "./spare-compiler.ts";
+import type { LoopTask, Readiness, StreamLoop } from "./stream-loop.ts";
 
-/** How long one turn may send before the event loop is let in: messages and timers wait behind it. */
-const MAX_TURN_SECONDS = 0.005;
-
-/** How long after its end a stream still sends the last slice that a late timer left behind. */
+/** How long one run may send before other streams of its thread have their turn. */
+const MAX_RUN_SECONDS = 0.001;
+/** An interval that would end this shortly before the stream ends with it. */
+const LAST_INTERVAL_ROOM_SECONDS = 0.005;
+/** How long after its end a stream still sends what late wake-ups left behind. */
 const LAST_SLICE_GRACE_SECONDS = 0.1;
+/** Awake so long before a packet is due, where that is little of the time between two: sleeping ends less precisely. */
+const MOST_LEAD_SECONDS = 80e-6;
+const LEAD_SHARE = 0.08;
+/** Planned bytes are products of times: a byte is not late for the last of its digits. */
+const ROUNDING_BYTES = 0.01;
 
 /** What one call of `send` put into the socket. */
 export interface SendProgress {
   readonly bytes: number;
   readonly packets: number;
-  /** The socket took less than was offered; `onWritable` tells when it takes more. */
+  /** The socket took less than was offered; `awaitedDescriptor` or `onWritable` tells when it takes more. */
   readonly isBlocked: boolean;
   /** It was not full: the system would not have the packets for now. */
   readonly isRefused: boolean;
 }
 
+export interface SendEvents {
+  onWritable(): void;
+  onLost(message: string): void;
+}
+
 /** The socket of a sender. */
 export interface SendTransport {
-  /** Connects; throws RperfError. `onWritable` and `onLost` are called from then on. */
-  open(events: { onWritable: () => void; onLost: (message: string) => void }): Promise<void>;
-  /** What leaves at once, in counted bytes. */
-  readonly unitBytes: number;
+  /** Connects; throws RperfError. The events come from then on. */
+  open(events: SendEvents): Promise<void>;
+  /** Known once it is open. */
+  readonly abilities: PacingAbilities;
+  /** What to wait for when `send` was blocked; null = `onWritable` will be called. */
+  readonly awaitedDescriptor: number | null;
   /** The least that is worth a call of `send` now, in counted bytes. */
   leastBytes(): number;
   /** Sends one batch of at most `dueBytes`, without blocking; throws when nothing can be sent any more. */
-  send(dueBytes: number, sentWallSeconds: number, isOmitted: boolean): SendProgress;
+  send(dueBytes: number, wallSeconds: number, isOmitted: boolean): SendProgress;
   /** Tells the peer that the data ends here, and closes. */
   finish(): Promise<void>;
+  /** Closes at once, however far `open` came; other streams may keep the thread alive. */
+  close(): void;
 }
 
 interface Counters {
@@ -42,28 +60,41 @@ interface Counters {
 }
 
 /** Drives a transport at the pace of a spec and reports each interval; one test, one use. */
-export class Sender implements Stream {
+export class Sender implements Stream, LoopTask {
+  readonly readiness: Readiness = "writable";
+  leadSeconds = 0;
+  dueSeconds = 0;
   readonly #spec: SenderSpec;
   readonly #transport: SendTransport;
   readonly #clock: Clock;
+  readonly #loop: StreamLoop;
   readonly #emit: Emit;
-  readonly #pacer: Pacer;
+  /** As far as it is known before the socket is open. */
+  #pace: Pace;
+  #pacer: Pacer;
   #state: "idle" | "running" | "over" = "idle";
   #originSeconds = 0;
   #cutter: IntervalCutter;
-  #timer: Timer | null = null;
   #isBlocked = false;
   #sentBytes = 0;
   #interval = zero();
   #omitted = zero();
 
-  constructor(spec: SenderSpec, transport: SendTransport, clock: Clock, emit: Emit) {
+  constructor(spec: SenderSpec, transport: SendTransport, clock: Clock, loop: StreamLoop, emit: Emit) {
     this.#spec = spec;
     this.#transport = transport;
     this.#clock = clock;
+    this.#loop = loop;
     this.#emit = emit;
     this.#cutter = new IntervalCutter(0, spec.intervalSeconds);
-    this.#pacer = new Pacer({ ...spec, sliceSeconds: spec.sendIntervalSeconds, unitBytes: transport.unitBytes });
+    this.#pace = paceOf(spec, transport.abilities);
+    this.#pacer = new Pacer(this.#pace);
+    // oxlint-disable-next-line typescript/unbound-method -- named here, not called
+    spareCompiler([this.#send, this.#cutDue]);
+  }
+
+  get descriptor(): number | null {
+    return this.#isBlocked ? this.#transport.awaitedDescriptor : null;
   }
 
   async prepare(): Promise<void> {
@@ -87,80 +118,98 @@ export class Sender implements Stream {
   }
 
   #begin(): void {
-    if (this.#state !== "idle") return void this.#transport.finish();
+    if (this.#state !== "idle") return this.#transport.close();
     this.#state = "running";
+    this.#pace = paceOf(this.#spec, this.#transport.abilities);
+    this.#pacer = new Pacer(this.#pace);
+    this.leadSeconds = leadOf(this.#pace);
     this.#originSeconds = this.#clock.monotonicSeconds();
     this.#cutter = new IntervalCutter(this.#originSeconds, this.#spec.intervalSeconds);
-    this.#pump();
+    this.dueSeconds = this.#originSeconds;
+    this.#loop.add(this);
   }
 
   #writable(): void {
+    if (this.#state !== "running") return;
     this.#isBlocked = false;
-    this.#pump();
+    this.dueSeconds = this.#clock.monotonicSeconds();
+    this.#loop.add(this);
   }
 
-  /** Sends all that is due, then sleeps until the next moment that matters. */
-  readonly #pump = (): void => {
-    if (this.#state !== "running") return;
-    this.#cancelTimer();
-    const turnEndsSeconds = this.#clock.monotonicSeconds() + MAX_TURN_SECONDS;
-    for (;;) {
-      const nowSeconds = this.#clock.monotonicSeconds();
+  /** Sends what is due, and knows then when to be called next. */
+  run(startSeconds: number, isReady: boolean): boolean {
+    if (isReady) this.#isBlocked = false;
+    let hasSent = false;
+    let nowSeconds = startSeconds;
+    while (this.#state === "running") {
       const elapsedSeconds = nowSeconds - this.#originSeconds;
       const isOver = elapsedSeconds >= this.#spec.durationSeconds;
       if (!isOver) this.#cutDue(nowSeconds);
-      const dueBytes = Math.floor(this.#pacer.dueBytes(elapsedSeconds, this.#sentBytes));
+      const dueBytes = Math.floor(this.#pacer.dueBytes(elapsedSeconds, this.#sentBytes) + ROUNDING_BYTES);
       const maySend = !this.#isBlocked && dueBytes >= this.#transport.leastBytes();
-      if (isOver && !(maySend && this.#isLastSlice(dueBytes, elapsedSeconds))) return this.#finish();
-      if (!maySend) return this.#sleep(elapsedSeconds);
-      if (!this.#send(dueBytes, nowSeconds, elapsedSeconds)) return;
-      if (nowSeconds >= turnEndsSeconds && !this.#isBlocked) {
-        setImmediate(this.#pump);
-        return;
+      if (isOver && !this.#isToSendMore(elapsedSeconds)) this.#finish();
+      else if (!maySend) {
+        this.dueSeconds = this.#originSeconds + this.#nextSeconds(elapsedSeconds);
+        break;
+      } else {
+        this.#send(dueBytes, nowSeconds, elapsedSeconds);
+        hasSent = true;
+        nowSeconds = this.#clock.monotonicSeconds();
+        this.dueSeconds = nowSeconds;
+        if (nowSeconds - startSeconds >= MAX_RUN_SECONDS && !this.#isBlocked) break;
       }
     }
-  };
-
-  /** Whether `dueBytes` is what late timers left, and not what the link could not take. */
-  #isLastSlice(dueBytes: number, elapsedSeconds: number): boolean {
-    // However short its time, a stream sends something: the receiver waits for it.
-    if (this.#sentBytes === 0) return true;
-    const { bandwidthBytesPerSecond, sendIntervalSeconds, durationSeconds } = this.#spec;
-    const twoSlicesBytes = 2 * bandwidthBytesPerSecond * sendIntervalSeconds;
-    return dueBytes <= twoSlicesBytes && elapsedSeconds < durationSeconds + LAST_SLICE_GRACE_SECONDS;
+    return hasSent;
   }
 
-  /** False when the transport failed for good, and the stream with it. */
-  #send(dueBytes: number, nowSeconds: number, elapsedSeconds: number): boolean {
+  broken(message: string): void {
+    this.#lost(message);
+  }
+
+  /** Whether something is left, behind the end, that late wake-ups left, and not what the link could not take. */
+  #isToSendMore(elapsedSeconds: number): boolean {
+    const { bandwidthBytesPerSecond, sliceSeconds } = this.#pace;
+    const hasSentNothing = this.#sentBytes === 0;
+    if (this.#isBlocked) return false;
+    if (bandwidthBytesPerSecond === 0) return hasSentNothing;
+    const owedBytes = Math.floor(this.#pacer.owedBytes(elapsedSeconds, this.#sentBytes) + ROUNDING_BYTES);
+    if (owedBytes < this.#transport.leastBytes()) return false;
+    // However short its time, a stream sends something: the receiver waits for it.
+    if (hasSentNothing) return true;
+    const graceBytes = bandwidthBytesPerSecond * Math.max(LAST_SLICE_GRACE_SECONDS, 2 * sliceSeconds);
+    return owedBytes <= graceBytes && elapsedSeconds < this.#spec.durationSeconds + LAST_SLICE_GRACE_SECONDS;
+  }
+
+  #send(dueBytes: number, nowSeconds: number, elapsedSeconds: number): void {
     const isOmitted = elapsedSeconds < this.#spec.omitSeconds;
     let progress: SendProgress;
     try {
       progress = this.#transport.send(dueBytes, this.#clock.wallSecondsOf(nowSeconds), isOmitted);
     } catch (error) {
       this.#lost(messageOf(error));
-      return false;
+      return;
     }
     this.#sentBytes += progress.bytes;
+    this.#pacer.sent(elapsedSeconds, progress.bytes);
     this.#isBlocked = progress.isBlocked;
     this.#count(this.#interval, progress);
     if (isOmitted) this.#count(this.#omitted, progress);
-    return true;
   }
 
-  #sleep(elapsedSeconds: number): void {
-    const nextBoundarySeconds = this.#cutter.boundarySeconds - this.#originSeconds;
-    const untilSeconds = Math.min(
-      this.#isBlocked ? Infinity : this.#pacer.nextSliceSeconds(elapsedSeconds),
-      nextBoundarySeconds,
-      this.#spec.durationSeconds,
+  /** When there is something to do again, in seconds since the start; the socket may call for it sooner. */
+  #nextSeconds(elapsedSeconds: number): number {
+    const { durationSeconds } = this.#spec;
+    const boundarySeconds = this.#cutter.boundarySeconds - this.#originSeconds;
+    return Math.min(
+      this.#isBlocked ? Infinity : this.#pacer.nextSeconds(elapsedSeconds, this.#sentBytes),
+      boundarySeconds > elapsedSeconds ? boundarySeconds : Infinity,
+      durationSeconds > elapsedSeconds ? durationSeconds : Infinity,
     );
-    this.#timer = setTimeout(this.#pump, Math.max(0, (untilSeconds - elapsedSeconds) * 1000));
   }
 
   #cutDue(nowSeconds: number): void {
     const endSeconds = this.#originSeconds + this.#spec.durationSeconds;
-    // An interval that would end with the stream is the last one, and ends when the stream really does.
-    while (this.#cutter.boundarySeconds < endSeconds - MAX_TURN_SECONDS) {
+    while (this.#cutter.boundarySeconds < endSeconds - LAST_INTERVAL_ROOM_SECONDS) {
       const cut = this.#cutter.cutDue(nowSeconds);
       if (cut === null) return;
       this.#report(cut);
@@ -205,33 +254,39 @@ export class Sender implements Stream {
     this.#endIntervals();
     this.#transport.finish().then(
       () => this.#emit({ type: "ended" }),
-      (error: unknown) => this.#emit({ type: "failed", code: "stream-failed", message: messageOf(error) }),
+      (error: unknown) => {
+        this.#transport.close();
+        this.#emit({ type: "failed", code: "stream-failed", message: messageOf(error) });
+      },
     );
   }
 
   #lost(message: string): void {
     if (this.#state !== "running") return;
     this.#endIntervals();
+    this.#transport.close();
     this.#emit({ type: "failed", code: "stream-failed", message });
   }
 
   #fail(code: ErrorCode, message: string): void {
     if (this.#state === "over") return;
     this.#state = "over";
+    this.#transport.close();
     this.#emit({ type: "failed", code, message });
   }
 
   /** The stream is over: the interval in hand is the last. */
   #endIntervals(): void {
     this.#state = "over";
-    this.#cancelTimer();
+    this.#loop.remove(this);
     this.#report(this.#cutter.cutFinal(this.#clock.monotonicSeconds()));
   }
+}
 
-  #cancelTimer(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-  }
+/** Where packets leave one by one their spacing is worth some waiting awake; a batch is no more even for it. */
+function leadOf({ isEven, bandwidthBytesPerSecond, sliceSeconds, unitBytes }: Pace): number {
+  const isOneByOne = isEven && unitBytes > 1 && Math.round(bandwidthBytesPerSecond * sliceSeconds) === unitBytes;
+  return isOneByOne ? Math.min(MOST_LEAD_SECONDS, LEAD_SHARE * sliceSeconds) : 0;
 }
 
 function zero(): Counters {

@@ -1,5 +1,6 @@
 import { pinThread, threadCpus } from "../../ffi/affinity.ts";
 import { type BufferDirection, readSocketBuffer, setSocketBuffer } from "../../ffi/sockopt.ts";
+import type { SocketFacts } from "../results/types.ts";
 import type { Emit, ReceiverSpec, SenderSpec, StreamSpec } from "./spec.ts";
 
 /** Binds the stream's thread to the CPU of its spec; a refusal is a warning, the stream goes on. */
@@ -9,23 +10,51 @@ export function bindThread(spec: StreamSpec, emit: Emit): void {
   if (!outcome.ok) emit({ type: "warning", message: outcome.message });
 }
 
+const NO_FACTS: SocketFacts = {
+  sendBufferBytes: null,
+  receiveBufferBytes: null,
+  affinityCpu: null,
+  offload: null,
+  timestamps: null,
+  pacing: null,
+  writeBytes: null,
+};
+
 /** Sets the send buffer if the spec asks for one, and tells what is in force. */
-export function grantSendBuffer(fd: number | null, spec: SenderSpec, emit: Emit): void {
+export function grantSendBuffer(fd: number | null, spec: SenderSpec, known: Partial<SocketFacts>, emit: Emit): void {
   setBuffer(fd, "send", spec.sendBufferBytes, emit);
-  const sendBufferBytes = readBuffer(fd, "send");
-  emit({ type: "socket", facts: { sendBufferBytes, receiveBufferBytes: null, affinityCpu: boundCpu(spec) } });
+  tell({ ...known, sendBufferBytes: readBuffer(fd, "send") }, spec, emit);
 }
 
 /** Sets the receive buffer if the spec asks for one, and tells what is in force. */
-export function grantReceiveBuffer(fd: number | null, spec: ReceiverSpec, emit: Emit): void {
+export function grantReceiveBuffer(
+  fd: number | null,
+  spec: ReceiverSpec,
+  known: Partial<SocketFacts>,
+  emit: Emit,
+): void {
   setBuffer(fd, "receive", spec.receiveBufferBytes, emit);
-  tellReceiveBuffer(fd, spec, emit);
+  tellReceiveBuffer(fd, spec, known, emit);
 }
 
 /** Tells of a receiver's buffer as it is now: an accepted socket's may differ from its listener's. */
-export function tellReceiveBuffer(fd: number | null, spec: ReceiverSpec, emit: Emit): void {
-  const receiveBufferBytes = readBuffer(fd, "receive");
-  emit({ type: "socket", facts: { sendBufferBytes: null, receiveBufferBytes, affinityCpu: boundCpu(spec) } });
+export function tellReceiveBuffer(
+  fd: number | null,
+  spec: ReceiverSpec,
+  known: Partial<SocketFacts>,
+  emit: Emit,
+): void {
+  tell({ ...known, receiveBufferBytes: readBuffer(fd, "receive") }, spec, emit);
+}
+
+function tell(known: Partial<SocketFacts>, spec: StreamSpec, emit: Emit): void {
+  emit({ type: "socket", facts: { ...NO_FACTS, affinityCpu: boundCpu(spec), ...known } });
+}
+
+/** Raises the receive buffer to `bytes`, as far as the system allows; a larger one stays. */
+export function raiseReceiveBuffer(fd: number | null, bytes: number, emit: Emit): void {
+  const presentBytes = readBuffer(fd, "receive");
+  if (presentBytes !== null && presentBytes < bytes) setBuffer(fd, "receive", bytes, emit);
 }
 
 function setBuffer(fd: number | null, direction: BufferDirection, askedBytes: number, emit: Emit): void {
@@ -34,7 +63,8 @@ function setBuffer(fd: number | null, direction: BufferDirection, askedBytes: nu
   if (!outcome.ok) emit({ type: "warning", message: outcome.message });
 }
 
-function readBuffer(fd: number | null, direction: BufferDirection): number | null {
+/** What is in force, in bytes; null where the system does not tell. */
+export function readBuffer(fd: number | null, direction: BufferDirection): number | null {
   if (fd === null) return null;
   const granted = readSocketBuffer(fd, direction);
   return granted.ok ? granted.value : null;

@@ -1,4 +1,4 @@
-import type { PortRange } from "../config/types.ts";
+import type { OffloadMode, Pacing, PortRange, WriteSize } from "../config/types.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { SocketFacts } from "../results/types.ts";
 import type { Interval } from "../stats/interval.ts";
@@ -14,6 +14,7 @@ interface StreamSpecBase {
   readonly omitSeconds: number;
   /** The CPU to bind the stream's thread to; null = leave it to the system. */
   readonly affinityCpu: number | null;
+  readonly offload: OffloadMode;
 }
 
 /** Where a receiver listens: the first free port of `ports`, tried from `firstChoice` on; no ranges = any port. */
@@ -24,7 +25,9 @@ export interface ReceiverSpec extends StreamSpecBase {
   readonly ports: readonly PortRange[];
   /** How many ports of the pool were dealt before this one. */
   readonly firstChoice: number;
-  /** 0 = leave the system's. */
+  /** What the sender was asked for; 0 = no limit, null = not known (an original client does not tell). */
+  readonly bandwidthBytesPerSecond: number | null;
+  /** 0 = leave the choice to this side. */
   readonly receiveBufferBytes: number;
 }
 
@@ -36,7 +39,10 @@ export interface SenderSpec extends StreamSpecBase {
   /** 0 = no limit. */
   readonly bandwidthBytesPerSecond: number;
   readonly durationSeconds: number;
+  readonly pacing: Pacing;
+  /** The slices' length. */
   readonly sendIntervalSeconds: number;
+  readonly writeSize: WriteSize;
   /** 0 = leave the system's. */
   readonly sendBufferBytes: number;
   readonly noDelay: boolean;
@@ -52,6 +58,7 @@ export type StreamEvent =
   | { readonly type: "socket"; readonly facts: SocketFacts }
   | { readonly type: "interval"; readonly interval: Interval }
   | { readonly type: "warning"; readonly message: string }
+  | { readonly type: "debug"; readonly message: string }
   | { readonly type: "ended" }
   | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string };
 

@@ -1,4 +1,6 @@
 import { descriptorOf } from "../../ffi/descriptor.ts";
+import { type DirectIo, NOT_NOW, refusalName } from "../../ffi/direct-io.ts";
+import type { Clock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
 import { PreambleMatcher } from "../protocol/tcp-data.ts";
 import type { ReceiveInterval } from "../stats/interval.ts";
@@ -21,19 +23,25 @@ interface Candidate {
 /** Listens until a connection opens with the test id, then reads that one alone. */
 export class TcpReceiveTransport implements ReceiveTransport {
   readonly #spec: ReceiverSpec;
+  readonly #clock: Clock;
+  readonly #io: DirectIo | null;
   readonly #emit: Emit;
   readonly #candidates = new Set<Bun.Socket<Candidate>>();
   #listener: Bun.TCPSocketListener<Candidate> | null = null;
   #admitted: Bun.Socket<Candidate> | null = null;
   #bytesReceived = 0;
   #hasSeenForeign = false;
+  #events: ReceiveEvents | null = null;
 
-  constructor(spec: ReceiverSpec, emit: Emit) {
+  constructor(spec: ReceiverSpec, clock: Clock, io: DirectIo | null, emit: Emit) {
     this.#spec = spec;
+    this.#clock = clock;
+    this.#io = io;
     this.#emit = emit;
   }
 
   async open(events: ReceiveEvents): Promise<number> {
+    this.#events = events;
     this.#listener = await bindFromPool(this.#spec, (port) =>
       Bun.listen<Candidate>({
         hostname: this.#spec.bindAddress,
@@ -51,8 +59,30 @@ export class TcpReceiveTransport implements ReceiveTransport {
       }),
     );
     // Accepted sockets inherit the buffer, and with it the window scale of the handshake (tcp(7)).
-    grantReceiveBuffer(descriptorOf(this.#listener), this.#spec, this.#emit);
+    grantReceiveBuffer(descriptorOf(this.#listener), this.#spec, {}, this.#emit);
     return this.#listener.port;
+  }
+
+  get directDescriptor(): number | null {
+    return this.#io === null || this.#admitted === null ? null : descriptorOf(this.#admitted);
+  }
+
+  readonly mostWaitingBytes = 0;
+
+  wake(): void {}
+
+  drain(nowSeconds: number): number {
+    const fd = this.directDescriptor;
+    if (this.#io === null || this.#admitted === null || this.#events === null || fd === null) return 0;
+    const bytes = this.#io.discard(fd);
+    if (bytes > 0) {
+      this.#events.onData(nowSeconds);
+      this.#bytesReceived += bytes;
+      return bytes;
+    }
+    if (bytes === 0) this.#over(this.#admitted, this.#events, null);
+    else if (bytes < NOT_NOW) this.#over(this.#admitted, this.#events, refusalName(bytes));
+    return 0;
   }
 
   take(cut: Cut, timestampSeconds: number): ReceiveInterval {
@@ -67,6 +97,8 @@ export class TcpReceiveTransport implements ReceiveTransport {
     this.#listener = null;
     for (const socket of this.#candidates) socket.terminate();
     this.#candidates.clear();
+    // A paused socket would not hear of its peer's end, and stay open.
+    this.#admitted?.resume();
     this.#admitted?.end();
     this.#admitted = null;
   }
@@ -86,7 +118,7 @@ export class TcpReceiveTransport implements ReceiveTransport {
 
   #data(socket: Bun.Socket<Candidate>, chunk: Uint8Array, events: ReceiveEvents): void {
     if (socket === this.#admitted) {
-      events.onData();
+      events.onData(this.#clock.monotonicSeconds());
       this.#bytesReceived += chunk.length;
       return;
     }
@@ -103,8 +135,10 @@ export class TcpReceiveTransport implements ReceiveTransport {
     for (const other of this.#candidates) other.terminate();
     this.#candidates.clear();
     this.#listener?.stop(false);
-    tellReceiveBuffer(descriptorOf(socket), this.#spec, this.#emit);
-    events.onData();
+    tellReceiveBuffer(descriptorOf(socket), this.#spec, {}, this.#emit);
+    // From here on it is read past Bun, which would make a copy of everything.
+    if (this.#io !== null) socket.pause();
+    events.onData(this.#clock.monotonicSeconds());
     this.#bytesReceived += socket.data.seenBytes;
   }
 

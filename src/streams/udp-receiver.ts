@@ -1,52 +1,104 @@
+import type { DatagramReader } from "../../ffi/datagram-reader.ts";
+import { type DirectIo } from "../../ffi/direct-io.ts";
 import { descriptorOf } from "../../ffi/descriptor.ts";
+import { enableArrivalTimes, enableUdpReceiveOffload } from "../../ffi/sockopt.ts";
+import type { Clock } from "../clock.ts";
 import { UDP_HEADER_BYTES } from "../config/limits.ts";
-import { classifyDatagram, UdpHeaderReader } from "../protocol/udp-packet.ts";
+import { RperfError } from "../errors.ts";
+import { UdpPacketReader } from "../protocol/udp-packet.ts";
 import type { ReceiveInterval } from "../stats/interval.ts";
 import { type Cut, overlapBeforeSeconds } from "../stats/interval-cutter.ts";
 import { UdpReceiveStats } from "../stats/udp-receive.ts";
+import { type AdoptedSocket, adoptDatagrams } from "./adopt-datagrams.ts";
+import { ArrivalClock } from "./arrival-clock.ts";
 import { bindFromPool } from "./bind-from-pool.ts";
 import type { ReceiveEvents, ReceiveTransport } from "./receiver.ts";
-import { grantReceiveBuffer } from "./socket-facts.ts";
+import { spareCompiler } from "./spare-compiler.ts";
+import { grantReceiveBuffer, raiseReceiveBuffer, readBuffer } from "./socket-facts.ts";
 import type { Emit, ReceiverSpec } from "./spec.ts";
+import type { StreamLoop } from "./stream-loop.ts";
 
 /**
  * How long the port outlives the stream: end markers that still come must not be answered with "port unreachable",
  * which an original sender takes for a failure of its stream.
  */
 const LINGER_MS = 1000;
+/**
+ * Asked for where no buffer was: what a burst of the network's needs to wait for a reader that the system has put aside
+ * for some milliseconds. The system grants what its administrator allows.
+ */
+const AUTO_BUFFER_BYTES = 4 * 1024 * 1024;
+/** The kernel keeps a small packet in 12 times its size; and a burst is to find room too. */
+const BUFFER_PER_WAITING_BYTE = 16;
+/** Below this rate every packet is to have an arrival time of its own, and one read for each costs little. */
+const OFFLOAD_FROM_BYTES_PER_SECOND = 100e6 / 8;
+
+/** Where datagrams lie; `words` only where they begin on the bounds of words. */
+interface Memory {
+  readonly view: DataView;
+  readonly words: Int32Array | null;
+}
 
 /** Counts the packets of one test on a UDP port; anything else that arrives there is warned about once. */
 export class UdpReceiveTransport implements ReceiveTransport {
   readonly #spec: ReceiverSpec;
+  readonly #clock: Clock;
+  /** Null = datagrams come through Bun alone. */
+  readonly #io: DirectIo | null;
+  readonly #reader: DatagramReader | null;
   readonly #emit: Emit;
   readonly #stats = new UdpReceiveStats();
-  readonly #header: UdpHeaderReader;
-  #socket: Bun.udp.Socket<"buffer"> | null = null;
+  readonly #packets: UdpPacketReader;
+  readonly #arrivals = new ArrivalClock();
+  readonly #packet = { packetId: 0, sentSeconds: 0, receivedSeconds: 0, framedBytes: 0, isOmitted: false };
+  /** Read past Bun, or by Bun; null until it is open. */
+  #socket: AdoptedSocket | Bun.udp.Socket<"buffer"> | null = null;
+  #isAdopted = false;
+  #port = 0;
+  /** As the system tells it: what packets and all that the kernel keeps of them may take. */
+  #bufferBytes = 0;
+  #events: ReceiveEvents | null = null;
+  #hasArrivalTimes = false;
   #hasSeenForeign = false;
   #isOver = false;
   /** When the first packet behind the omitted time came; until then all time is omitted. */
   #countedFromSeconds = Infinity;
 
-  constructor(spec: ReceiverSpec, emit: Emit) {
+  constructor(spec: ReceiverSpec, clock: Clock, loop: StreamLoop, emit: Emit) {
     this.#spec = spec;
+    this.#clock = clock;
+    this.#io = loop.io;
+    this.#reader = loop.datagrams;
     this.#emit = emit;
-    this.#header = new UdpHeaderReader(spec.omitSeconds > 0);
+    this.#packets = new UdpPacketReader(spec.testId, spec.omitSeconds > 0);
+    // oxlint-disable-next-line typescript/unbound-method -- named here, not called
+    spareCompiler([this.#group, this.#count]);
   }
 
   async open(events: ReceiveEvents): Promise<number> {
-    this.#socket = await bindFromPool(this.#spec, (port) =>
+    this.#events = events;
+    const socket = await bindFromPool(this.#spec, (port) =>
       Bun.udpSocket({
         hostname: this.#spec.bindAddress,
         port,
         socket: {
-          data: (_socket, datagram, _port, address) => this.#datagram(datagram, address, events),
+          data: (_socket, datagram, _port, address) => this.#fromBun(datagram, address),
           // Nothing is ever sent from here: what could fail is told by the silence that follows.
           error: () => {},
         },
       }),
     );
-    grantReceiveBuffer(descriptorOf(this.#socket), this.#spec, this.#emit);
-    return this.#socket.port;
+    this.#port = socket.port;
+    const adopted = this.#io === null || this.#reader === null ? null : await adoptDatagrams(this.#io, socket);
+    this.#isAdopted = adopted !== null;
+    this.#socket = adopted ?? socket;
+    const fd = descriptorOf(this.#socket);
+    const offload = this.#askForOffload(fd);
+    this.#hasArrivalTimes = fd !== null && this.#isAdopted && enableArrivalTimes(fd).ok;
+    if (this.#spec.receiveBufferBytes === 0) raiseReceiveBuffer(fd, AUTO_BUFFER_BYTES, this.#emit);
+    grantReceiveBuffer(fd, this.#spec, { offload, timestamps: this.#hasArrivalTimes ? "kernel" : "user" }, this.#emit);
+    this.#bufferBytes = readBuffer(fd, "receive") ?? 0;
+    return this.#port;
   }
 
   take(cut: Cut, timestampSeconds: number): ReceiveInterval {
@@ -54,35 +106,91 @@ export class UdpReceiveTransport implements ReceiveTransport {
     return this.#stats.take(timestampSeconds, cut.endSeconds - cut.startSeconds, omittedSeconds);
   }
 
+  get directDescriptor(): number | null {
+    return !this.#isAdopted || this.#socket === null || this.#isOver ? null : descriptorOf(this.#socket);
+  }
+
+  get mostWaitingBytes(): number {
+    return this.#hasArrivalTimes ? this.#bufferBytes / BUFFER_PER_WAITING_BYTE : 0;
+  }
+
+  wake(nowSeconds: number): void {
+    if (this.#reader !== null && this.#hasArrivalTimes) this.#arrivals.observe(this.#reader.wallSeconds(), nowSeconds);
+  }
+
+  drain(nowSeconds: number): number {
+    const reader = this.#reader;
+    const fd = this.directDescriptor;
+    if (reader === null || fd === null) return 0;
+    const bytes = reader.read(fd);
+    if (bytes < 0) return 0;
+    const arrivalSeconds = this.#arrivals.monotonicSecondsOf(reader.arrivalWallSeconds);
+    // An arrival that is not told, or lies in the future because a clock was set, is now at the latest.
+    const receivedSeconds = arrivalSeconds <= nowSeconds ? arrivalSeconds : nowSeconds;
+    this.#group(reader, bytes, reader.segmentBytes || bytes, receivedSeconds, () => reader.address());
+    // An empty datagram was read too.
+    return Math.max(1, bytes);
+  }
+
   close(): void {
     this.#isOver = true;
     setTimeout(() => this.#socket?.close(), LINGER_MS);
   }
 
-  #datagram(datagram: Uint8Array, address: string, events: ReceiveEvents): void {
-    if (this.#isOver) return;
-    switch (classifyDatagram(datagram, this.#spec.testId)) {
-      case "data":
-        return this.#count(datagram, events.onData());
-      case "end":
-        return events.onEnd();
-      case "foreign":
-        if (this.#hasSeenForeign) return;
-        this.#hasSeenForeign = true;
-        events.onWarning(`datagrams of another origin arrive on port ${this.#socket?.port} (from ${address}); ignored`);
-    }
+  #fromBun(datagram: Uint8Array, address: string): void {
+    const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.byteLength);
+    const bytes = datagram.length;
+    this.#group({ view, words: null }, bytes, bytes, this.#clock.monotonicSeconds(), () => address);
   }
 
-  #count(datagram: Uint8Array, receivedSeconds: number): void {
-    const header = this.#header;
-    header.read(datagram);
-    if (!header.isOmitted && this.#countedFromSeconds === Infinity) this.#countedFromSeconds = receivedSeconds;
-    this.#stats.add({
-      packetId: header.packetId,
-      sentSeconds: header.sentSeconds,
-      receivedSeconds,
-      framedBytes: datagram.length + UDP_HEADER_BYTES,
-      isOmitted: header.isOmitted,
-    });
+  /** What one read gave: packets of `segmentBytes`, the last of them perhaps shorter. */
+  #group(memory: Memory, bytes: number, segmentBytes: number, receivedSeconds: number, addressOf: () => string): void {
+    let at = 0;
+    do {
+      if (this.#isOver) return;
+      const lengthBytes = Math.min(segmentBytes, bytes - at);
+      const kind = this.#packets.read(memory.view, at, lengthBytes);
+      if (kind === "end") return this.#events?.onEnd();
+      if (kind === "foreign") return this.#warnOfForeign(addressOf);
+      if (at === 0) this.#events?.onData(receivedSeconds);
+      at += lengthBytes;
+      const followers = this.#packets.followers(memory.view, memory.words, at, bytes, lengthBytes);
+      at += followers * lengthBytes;
+      this.#count(lengthBytes, followers, receivedSeconds);
+    } while (at < bytes);
+  }
+
+  /** One packet and those that came with it. */
+  #count(lengthBytes: number, followers: number, receivedSeconds: number): void {
+    const { isOmitted, packetId, sentSeconds } = this.#packets;
+    if (!isOmitted && this.#countedFromSeconds === Infinity) this.#countedFromSeconds = receivedSeconds;
+    const packet = this.#packet;
+    packet.packetId = packetId;
+    packet.sentSeconds = sentSeconds;
+    packet.receivedSeconds = receivedSeconds;
+    packet.framedBytes = lengthBytes + UDP_HEADER_BYTES;
+    packet.isOmitted = isOmitted;
+    this.#stats.add(packet);
+    if (followers > 0) this.#stats.addFollowers(packet, followers);
+  }
+
+  #warnOfForeign(addressOf: () => string): void {
+    if (this.#hasSeenForeign) return;
+    this.#hasSeenForeign = true;
+    const message = `datagrams of another origin arrive on port ${this.#port} (from ${addressOf()}); ignored`;
+    this.#events?.onWarning(message);
+  }
+
+  /** Only where the reader can tell the packets apart, and where the rate may need it. */
+  #askForOffload(fd: number | null): boolean {
+    const { offload, bandwidthBytesPerSecond } = this.#spec;
+    if (offload === "off" || fd === null || !this.#isAdopted) return false;
+    const isSlow = bandwidthBytesPerSecond !== null && bandwidthBytesPerSecond !== 0;
+    if (offload === "auto" && isSlow && bandwidthBytesPerSecond < OFFLOAD_FROM_BYTES_PER_SECOND) return false;
+    const granted = enableUdpReceiveOffload(fd);
+    if (granted.ok) return true;
+    if (offload === "on") throw new RperfError("offload-refused", `no UDP offload here: ${granted.message}`);
+    this.#emit({ type: "debug", message: `no UDP offload here: ${granted.message}` });
+    return false;
   }
 }

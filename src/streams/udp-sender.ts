@@ -1,14 +1,17 @@
 import { descriptorOf } from "../../ffi/descriptor.ts";
-import { UDP_HEADER_BYTES } from "../config/limits.ts";
-import { messageOf, systemCodeOf } from "../errors.ts";
-import { END_MARKER_COPIES, UdpPacket } from "../protocol/udp-packet.ts";
-import type { SendProgress, SendTransport } from "./sender.ts";
+import { type DirectIo, NOT_NOW, refusalName } from "../../ffi/direct-io.ts";
+import { setUdpSegmentation } from "../../ffi/sockopt.ts";
+import { MAX_UDP_LENGTH_BYTES, UDP_HEADER_BYTES } from "../config/limits.ts";
+import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
+import { END_MARKER_COPIES, UdpPackets } from "../protocol/udp-packet.ts";
+import type { PacingAbilities } from "./pace-plan.ts";
+import type { SendEvents, SendProgress, SendTransport } from "./sender.ts";
+import { spareCompiler } from "./spare-compiler.ts";
 import { grantSendBuffer } from "./socket-facts.ts";
 import type { Emit, SenderSpec } from "./spec.ts";
 
-/** Packets handed to the system in one call, and the memory that they may take. */
+/** Packets handed to the system in one call: what every kernel with UDP_SEGMENT takes (linux/udp.h before 6.9). */
 const MAX_BATCH = 64;
-const MAX_BATCH_BYTES = 256 * 1024;
 /** How long a refused or blocked send waits; Bun tells of room again only where the socket was full, not refused. */
 const RETRY_MS = 1;
 /** How often the end markers are offered to a full socket. */
@@ -26,36 +29,48 @@ const PASSING_REFUSALS: ReadonlySet<string | null> = new Set([
   "ENOBUFS",
 ]);
 
+/**
+ * Answers to a batch for the kernel to split that say that it cannot: the route's packets are smaller, or encrypted; the
+ * device has no checksums (udp(7), UDP_SEGMENT; net/ipv4/udp.c, udp_send_skb).
+ */
+const OFFLOAD_REFUSALS: ReadonlySet<string> = new Set(["EINVAL", "EIO", "EMSGSIZE", "EOPNOTSUPP"]);
+
 type UdpSocket = Bun.udp.ConnectedSocket<"buffer">;
 
 /** Sends numbered, stamped packets; only those that the system took are counted. */
 export class UdpSendTransport implements SendTransport {
+  readonly abilities: PacingAbilities;
   readonly #spec: SenderSpec;
+  readonly #io: DirectIo | null;
   readonly #emit: Emit;
-  readonly unitBytes: number;
-  readonly #packets: readonly UdpPacket[];
+  readonly #framedBytes: number;
+  readonly #packets: UdpPackets;
   readonly #batches: readonly (readonly Uint8Array[])[];
   #socket: UdpSocket | null = null;
+  /** The kernel splits what is sent at once. */
+  #isOffloaded = false;
   #nextPacketId = 0;
   /** Whether the last call was answered with a passing refusal. */
   #wasRefused = false;
   #hasWarned = false;
   #onWritable = (): void => {};
 
-  constructor(spec: SenderSpec, emit: Emit) {
+  constructor(spec: SenderSpec, io: DirectIo | null, emit: Emit) {
     this.#spec = spec;
+    this.#io = io;
     this.#emit = emit;
-    this.unitBytes = spec.lengthBytes + UDP_HEADER_BYTES;
-    this.#packets = Array.from(
-      { length: batchSize(spec.lengthBytes) },
-      () => new UdpPacket(spec.testId, spec.lengthBytes),
-    );
-    this.#batches = this.#packets.map((_, last) => this.#packets.slice(0, last + 1).map((packet) => packet.bytes));
+    this.#framedBytes = spec.lengthBytes + UDP_HEADER_BYTES;
+    const mostBatchPackets = Math.max(1, Math.min(MAX_BATCH, Math.floor(MAX_UDP_LENGTH_BYTES / spec.lengthBytes)));
+    this.abilities = { mostBatchPackets, isPacedByKernel: false };
+    // oxlint-disable-next-line typescript/unbound-method -- named here, not called
+    spareCompiler([this.#offer]);
+    this.#packets = new UdpPackets(spec.testId, spec.lengthBytes, mostBatchPackets);
+    this.#batches = this.#packets.each.map((_, last) => this.#packets.each.slice(0, last + 1));
   }
 
-  async open(events: { onWritable: () => void }): Promise<void> {
+  async open(events: SendEvents): Promise<void> {
     const { remoteAddress, remotePort } = this.#spec;
-    this.#onWritable = events.onWritable;
+    this.#onWritable = () => events.onWritable();
     this.#socket = await Bun.udpSocket({
       // Bun makes an IPv4 socket unless told otherwise (bun-findings).
       hostname: remoteAddress.includes(":") ? "::" : "0.0.0.0",
@@ -66,61 +81,107 @@ export class UdpSendTransport implements SendTransport {
         error: () => {},
       },
     });
-    grantSendBuffer(descriptorOf(this.#socket), this.#spec, this.#emit);
+    this.#askForOffload();
+    this.#tellFacts();
+  }
+
+  get awaitedDescriptor(): number | null {
+    if (this.#io === null || this.#wasRefused || this.#socket === null) return null;
+    return descriptorOf(this.#socket);
   }
 
   leastBytes(): number {
-    return this.unitBytes;
+    return this.#framedBytes;
   }
 
   send(dueBytes: number, sentWallSeconds: number, isOmitted: boolean): SendProgress {
-    const wanted = Math.min(Math.floor(dueBytes / this.unitBytes), this.#packets.length);
-    for (let i = 0; i < wanted; i++) {
-      this.#packets[i]?.stamp(this.#nextPacketId + i, sentWallSeconds, isOmitted);
-    }
-    const taken = this.#offer(this.#batches[wanted - 1] ?? []);
+    const wanted = Math.min(Math.floor(dueBytes / this.#framedBytes), this.abilities.mostBatchPackets);
+    this.#packets.stamp(wanted, this.#nextPacketId, sentWallSeconds, isOmitted);
+    this.#wasRefused = false;
+    const taken = this.#offer(wanted);
     this.#nextPacketId += taken;
     const isBlocked = taken < wanted;
-    if (isBlocked) setTimeout(this.#onWritable, RETRY_MS);
-    return { bytes: taken * this.unitBytes, packets: taken, isBlocked, isRefused: isBlocked && this.#wasRefused };
+    if (isBlocked && this.awaitedDescriptor === null) setTimeout(this.#onWritable, RETRY_MS);
+    return { bytes: taken * this.#framedBytes, packets: taken, isBlocked, isRefused: isBlocked && this.#wasRefused };
   }
 
   async finish(): Promise<void> {
     const marker = this.#spec.testId;
     let left = END_MARKER_COPIES;
     for (let attempt = 0; left > 0 && attempt < END_ATTEMPTS; attempt++) {
-      left -= this.#offer(Array.from({ length: left }, () => marker));
+      left -= this.#offerEach(Array.from({ length: left }, () => marker));
       if (left > 0) await Bun.sleep(RETRY_MS);
     }
-    this.#socket?.close();
+    this.close();
   }
 
-  /** How many of the packets the system took, from the first on. */
-  #offer(packets: readonly Uint8Array[]): number {
-    this.#wasRefused = false;
+  close(): void {
+    this.#socket?.close();
+    this.#socket = null;
+  }
+
+  /** How many of the stamped packets the system took, from the first on. */
+  #offer(count: number): number {
+    const fd = this.#socket === null ? null : descriptorOf(this.#socket);
+    if (this.#io === null || fd === null || (count > 1 && !this.#isOffloaded)) {
+      return this.#offerEach(this.#batches[count - 1] ?? []);
+    }
+    const taken = this.#io.send(fd, this.#packets.bytes, count * this.#spec.lengthBytes);
+    // The kernel takes such a batch whole, or not at all.
+    if (taken >= 0) return count;
+    if (taken === NOT_NOW) return 0;
+    const refusal = refusalName(taken);
+    if (count > 1 && OFFLOAD_REFUSALS.has(refusal)) {
+      this.#fallBack(fd, refusal);
+      return this.#offerEach(this.#batches[count - 1] ?? []);
+    }
+    return this.#refused(refusal, refusal);
+  }
+
+  /** The same through Bun, packet by packet. */
+  #offerEach(packets: readonly Uint8Array[]): number {
     try {
       return this.#socket?.sendMany(packets) ?? 0;
     } catch (error) {
-      const code = systemCodeOf(error);
-      if (PASSING_REFUSALS.has(code)) {
-        this.#refused(code);
-        return 0;
-      }
-      throw new Error(`sending to ${this.#spec.remoteAddress}: ${messageOf(error)}`, { cause: error });
+      return this.#refused(systemCodeOf(error), messageOf(error), error);
     }
   }
 
-  #refused(code: string | null): void {
-    this.#wasRefused = true;
-    if (this.#hasWarned) return;
-    this.#hasWarned = true;
+  /** Nothing was taken: a passing refusal is warned about once, any other ends the stream. */
+  #refused(code: string | null, message: string, cause?: unknown): 0 {
     const { remoteAddress, remotePort } = this.#spec;
-    const message = `the system refuses packets to ${remoteAddress} port ${remotePort} (${code}); none of these counts as sent`;
-    this.#emit({ type: "warning", message });
+    if (!PASSING_REFUSALS.has(code)) throw new Error(`sending to ${remoteAddress}: ${message}`, { cause });
+    this.#wasRefused = true;
+    if (!this.#hasWarned) {
+      this.#hasWarned = true;
+      const told = `the system refuses packets to ${remoteAddress} port ${remotePort} (${code}); none of these counts as sent`;
+      this.#emit({ type: "warning", message: told });
+    }
+    return 0;
   }
-}
 
-/** One packet at the least, however long. */
-function batchSize(lengthBytes: number): number {
-  return Math.max(1, Math.min(MAX_BATCH, Math.floor(MAX_BATCH_BYTES / lengthBytes)));
+  #askForOffload(): void {
+    const { offload, lengthBytes } = this.#spec;
+    const fd = this.#socket === null ? null : descriptorOf(this.#socket);
+    if (offload === "off" || fd === null) return;
+    const granted = setUdpSegmentation(fd, lengthBytes);
+    this.#isOffloaded = granted.ok;
+    if (granted.ok) return;
+    if (offload === "on") throw new RperfError("offload-refused", `no UDP offload here: ${granted.message}`);
+    this.#emit({ type: "debug", message: `no UDP offload here: ${granted.message}` });
+  }
+
+  /** In mid-test: what the batch held leaves packet by packet, as all that follows. */
+  #fallBack(fd: number, refusal: string): void {
+    this.#isOffloaded = false;
+    setUdpSegmentation(fd, 0);
+    const message = `the system would not split packets of ${this.#spec.lengthBytes} bytes (${refusal}); sending each by itself`;
+    this.#emit({ type: this.#spec.offload === "on" ? "warning" : "debug", message });
+    this.#tellFacts();
+  }
+
+  #tellFacts(): void {
+    const fd = this.#socket === null ? null : descriptorOf(this.#socket);
+    grantSendBuffer(fd, this.#spec, { offload: this.#isOffloaded }, this.#emit);
+  }
 }

@@ -1,28 +1,62 @@
 import { systemClock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
 import { createStream } from "../streams/create-stream.ts";
-import type { Stream, StreamEvent } from "../streams/spec.ts";
+import type { Emit, Stream, StreamSpec } from "../streams/spec.ts";
+import { StreamLoop } from "../streams/stream-loop.ts";
 import type { WorkerCommand, WorkerReport } from "./messages.ts";
+
+/** One of a Worker's streams. */
+interface Place {
+  readonly emit: Emit;
+  /** Null until it is made, and when it could not be. */
+  stream: Stream | null;
+}
 
 /** Runs streams on the calling thread; gives the function that takes the main thread's commands. */
 export function serveStreams(report: (message: WorkerReport) => void): (command: WorkerCommand) => void {
-  const streams = new Map<number, Stream>();
+  const loop = new StreamLoop(systemClock());
+  const places = new Map<number, Place>();
+
+  function prepare(slot: number, spec: StreamSpec): void {
+    const emit: Emit = (event) => {
+      if (places.has(slot)) report({ type: "stream", slot, event });
+    };
+    const place: Place = { emit, stream: null };
+    places.set(slot, place);
+    guarded(place, () => {
+      // A clock of its own: its wall anchor must not be as old as a thread that many tests share.
+      const stream = createStream(spec, systemClock(), loop, emit);
+      place.stream = stream;
+      stream.prepare().catch((error: unknown) => fail(place, error));
+    });
+  }
+
   return (command) => {
-    const { slot } = command;
+    const place = places.get(command.slot);
     switch (command.type) {
-      case "prepare": {
-        const emit = (event: StreamEvent) => report({ type: "stream", slot, event });
-        const stream = createStream(command.spec, systemClock(), emit);
-        streams.set(slot, stream);
-        stream.prepare().catch((error: unknown) => {
-          emit({ type: "failed", code: "internal", message: messageOf(error) });
-        });
-        return;
-      }
+      case "prepare":
+        return prepare(command.slot, command.spec);
       case "start":
-        return streams.get(slot)?.start();
+        return guarded(place, (stream) => stream?.start());
       case "stop":
-        return streams.get(slot)?.stop();
+        return guarded(place, (stream) => stream?.stop());
+      case "drop":
+        places.delete(command.slot);
+        return guarded(place, (stream) => stream?.stop());
     }
   };
+}
+
+/** What goes wrong with one stream must not end the thread, which others share. */
+function guarded(place: Place | undefined, act: (stream: Stream | null) => void): void {
+  if (place === undefined) return;
+  try {
+    act(place.stream);
+  } catch (error) {
+    fail(place, error);
+  }
+}
+
+function fail(place: Place, error: unknown): void {
+  place.emit({ type: "failed", code: "internal", message: messageOf(error) });
 }

@@ -10,6 +10,7 @@ export type StreamFailure = Pick<Extract<StreamEvent, { type: "failed" }>, "code
 export interface StreamGroupEvents {
   onInterval(streamIndex: number, interval: Extract<StreamEvent, { type: "interval" }>["interval"]): void;
   onWarning(message: string): void;
+  onDebug(message: string): void;
   /** Exactly once for each stream, and not before `start`. */
   onOver(streamIndex: number, failure: StreamFailure, socket: SocketFacts | null): void;
 }
@@ -100,6 +101,8 @@ export class StreamGroup {
         return this.#events.onInterval(index, event.interval);
       case "warning":
         return this.#events.onWarning(`stream ${index}: ${event.message}`);
+      case "debug":
+        return this.#events.onDebug(`stream ${index}: ${event.message}`);
       case "ended":
         return this.#over(member, index, null);
       case "failed":

@@ -4,30 +4,43 @@ import type { WorkerCommand, WorkerReport } from "./messages.ts";
 
 /** One Worker as seen from the main thread; it lives until the last of its streams is disposed of. */
 export class WorkerThread {
+  /** Resolves when the Worker takes commands, or has failed to start: then its streams fail. */
+  readonly up: Promise<void>;
   readonly #worker: Worker;
   readonly #onGone: (thread: WorkerThread) => void;
   readonly #streams = new Map<number, StreamWorker>();
   #nextSlot = 0;
   #failure: StreamEvent | null = null;
 
-  /** `onUp` is called when the Worker takes commands, or has failed to start: then its streams fail. */
-  constructor(worker: Worker, onUp: () => void, onGone: (thread: WorkerThread) => void) {
+  constructor(worker: Worker, onGone: (thread: WorkerThread) => void) {
+    const up = Promise.withResolvers<void>();
+    this.up = up.promise;
     this.#worker = worker;
     this.#onGone = onGone;
     worker.onmessage = (event: MessageEvent<WorkerReport>) => {
       const report = event.data;
-      if (report.type === "up") onUp();
+      if (report.type === "up") up.resolve();
       else this.#streams.get(report.slot)?.event(report.event);
     };
     worker.onerror = (event) => {
       event.preventDefault();
       this.#fail(`the stream's Worker failed: ${messageOf(event.message)}`);
-      onUp();
+      up.resolve();
     };
     worker.addEventListener("close", () => {
       this.#fail("the stream's Worker ended");
-      onUp();
+      up.resolve();
     });
+  }
+
+  /** Streams that are not disposed of. */
+  get streams(): number {
+    return this.#streams.size;
+  }
+
+  /** Whether every stream it has, or would get, fails. */
+  get hasFailed(): boolean {
+    return this.#failure !== null;
   }
 
   /** A place for one stream. */
@@ -43,11 +56,11 @@ export class WorkerThread {
   }
 
   #remove(slot: number): void {
-    if (this.#streams.delete(slot) && this.#streams.size === 0) this.end();
-  }
-
-  /** Ends the Worker at once, with all that it holds. */
-  end(): void {
+    if (!this.#streams.delete(slot)) return;
+    if (this.#streams.size > 0) {
+      if (this.#failure === null) this.#worker.postMessage({ type: "drop", slot } satisfies WorkerCommand);
+      return;
+    }
     this.#worker.terminate();
     this.#onGone(this);
   }
@@ -97,7 +110,10 @@ export class StreamWorker {
     this.#command({ type: "stop", slot: this.#slot });
   }
 
-  /** No event comes any more; the Worker ends, with all that it holds, when this was the last of its streams. */
+  /**
+   * No event comes any more. The Worker ends, with all that it holds, when this was the last of its streams; else the
+   * stream is stopped there, and closes its sockets as it does after any stop.
+   */
   dispose(): void {
     this.#isOver = true;
     this.#thread.dispose();

@@ -28,9 +28,9 @@ describe.each(Object.entries(SCENARIOS))("%s", (name, scenario) => {
   });
 });
 
-test("text with debug", async () => {
-  const scenario = SCENARIOS["tcp-1-stream"];
-  if (scenario !== undefined) await expectGolden("tcp-1-stream.debug.txt", textOf(scenario, { debug: true }));
+test.each(["tcp-1-stream", "udp-loss"])("text with debug: %s", async (name) => {
+  const scenario = SCENARIOS[name];
+  if (scenario !== undefined) await expectGolden(`${name}.debug.txt`, textOf(scenario, { debug: true }));
 });
 
 test("text with colour", async () => {

@@ -13,6 +13,7 @@ import type {
 export const STARTED_SECONDS = 1_795_417_668;
 
 export function configOf(changes: Partial<TestConfig> = {}): TestConfig {
+  const isUdp = changes.family === "udp";
   return {
     host: "192.0.2.1",
     ipv6Only: false,
@@ -22,7 +23,10 @@ export function configOf(changes: Partial<TestConfig> = {}): TestConfig {
     bandwidthBytesPerSecond: 125_000,
     durationSeconds: 3,
     sendIntervalSeconds: 0.05,
-    lengthBytes: changes.family === "udp" ? 1024 : 32_768,
+    pacing: "even",
+    offload: "auto",
+    lengthBytes: isUdp ? 1024 : 32_768,
+    writeSize: isUdp ? "length" : "auto",
     sendBufferBytes: 0,
     receiveBufferBytes: 0,
     parallel: 1,
@@ -157,7 +161,23 @@ export function play(scenario: Scenario, reporter: Reporter): void {
   reporter.finished(resultOf(scenario));
 }
 
-const FACTS: SocketFacts = { sendBufferBytes: 425_984, receiveBufferBytes: null, affinityCpu: 1 };
+/** Facts of a side that tells these alone. */
+export function factsOf(told: Partial<SocketFacts>): SocketFacts {
+  return {
+    sendBufferBytes: null,
+    receiveBufferBytes: null,
+    affinityCpu: null,
+    offload: null,
+    timestamps: null,
+    pacing: null,
+    writeBytes: null,
+    ...told,
+  };
+}
+
+const TCP_SENDER = factsOf({ sendBufferBytes: 425_984, affinityCpu: 1, pacing: "kernel", writeBytes: 131_072 });
+const UDP_SENDER = factsOf({ sendBufferBytes: 212_992, offload: true });
+const UDP_RECEIVER = factsOf({ receiveBufferBytes: 131_072, offload: false, timestamps: "kernel" });
 
 function tcpOneStream(): Scenario {
   return {
@@ -166,7 +186,7 @@ function tcpOneStream(): Scenario {
       ...intervalsOf(0, tcpSend(131_072), tcpReceive(130_000)),
       ...intervalsOf(0, tcpSend(131_072, { sendsBlocked: 3 }), tcpReceive(132_144)),
       ...intervalsOf(0, tcpSend(65_536, { durationSeconds: 0.5 })),
-      ended(0, "client", COMPLETED, FACTS),
+      ended(0, "client", COMPLETED, TCP_SENDER),
       ...intervalsOf(0, tcpReceive(65_536, { durationSeconds: 0.51 })),
       ended(0, "server"),
     ],
@@ -203,8 +223,8 @@ function udpWithLoss(): Scenario {
       ...intervalsOf(1, udpSend(122), udpReceive(61, { packetsLost: 61, unbrokenSequence: 1, jitterSeconds: null })),
       ...intervalsOf(0, udpSend(122), udpReceive(122)),
       ...intervalsOf(1, udpSend(122), udpReceive(122)),
-      ...bothEnded(0),
-      ...bothEnded(1),
+      ...[0, 1].map((index) => ended(index, "client", COMPLETED, UDP_SENDER)),
+      ...[0, 1].map((index) => ended(index, "server", COMPLETED, UDP_RECEIVER)),
     ],
     end: COMPLETED,
   };
@@ -239,7 +259,7 @@ function udpOmit(): Scenario {
     packetsDuplicated: 0,
   });
   return {
-    config: configOf({ family: "udp", omitSeconds: 1 }),
+    config: configOf({ family: "udp", omitSeconds: 1, pacing: "slices", sendIntervalSeconds: 0.01, offload: "off" }),
     happenings: [
       ...intervalsOf(0, udpSend(122, { sendsBlocked: 1, omitted: omittedSend })),
       ...intervalsOf(0, udpReceive(118, { packetsLost: 1, omitted: omittedReceive(118, 1) })),

@@ -70,6 +70,11 @@ export class Namespace {
     execute(`tc -n ${this.name} qdisc replace dev ${this.device} root tbf ${bucket}`);
   }
 
+  /** The largest packet that leaves this end whole. Below 1,280 bytes the system turns IPv6 off here. */
+  setMtu(bytes: number): void {
+    execute(`ip -n ${this.name} link set ${this.device} mtu ${bytes}`);
+  }
+
   /** Replaces this end's nftables rules by the ruleset given; "" removes them all. */
   loadRules(ruleset: string): void {
     execute(this.command(["nft", "-f", "-"]), `flush ruleset\n${ruleset}\n`);

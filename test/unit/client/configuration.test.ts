@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { configurationOf, receiverSpec, senderSpec } from "../../../src/client/configuration.ts";
+import type { TestConfig } from "../../../src/config/types.ts";
 import { decodeClientMessage } from "../../../src/protocol/decode.ts";
 import { encodeClientMessage } from "../../../src/protocol/encode.ts";
 import { configOf } from "../../golden/scenarios.ts";
@@ -19,12 +20,17 @@ const COMMON = {
   testId: TEST_ID,
   streams: 2,
   lengthBytes: 1400,
-  extensions: { version: 1, omitSeconds: 1 },
 } as const;
+const OFFERED = { version: 1, omitSeconds: 1, offload: "auto" } as const;
 
 describe("configurationOf", () => {
-  test("forward asks for receivers", () => {
-    expect(configurationOf(FULL, TEST_ID, [])).toEqual({ ...COMMON, role: "download", receiveBufferBytes: 20_000 });
+  test.each([125_000, 0])("forward asks for receivers, of %d B/s", (bandwidthBytesPerSecond) => {
+    expect(configurationOf({ ...FULL, bandwidthBytesPerSecond }, TEST_ID, [])).toEqual({
+      ...COMMON,
+      role: "download",
+      receiveBufferBytes: 20_000,
+      extensions: { ...OFFERED, bandwidthBytesPerSecond },
+    });
   });
 
   test.each([
@@ -41,7 +47,21 @@ describe("configurationOf", () => {
       sendBufferBytes: 10_000,
       noDelay: false,
       streamPorts: [7, 8],
+      extensions: { ...OFFERED, pacing: "even", writeSize: "length" },
     });
+  });
+
+  test("only what an original ignores tells how a sender is to send", () => {
+    const asked = (changes: Partial<TestConfig>) => {
+      const { extensions, ...original } = configurationOf(configOf({ reverse: true, ...changes }), TEST_ID, [7]);
+      return { extensions, original };
+    };
+    const plain = asked({});
+    const other = asked({ pacing: "slices", writeSize: "length", offload: "off" });
+    expect(other.original).toEqual(plain.original);
+    expect(plain.original).toMatchObject({ lengthBytes: 32_768, sendIntervalSeconds: 0.05 });
+    expect(plain.extensions).toMatchObject({ pacing: "even", writeSize: "auto", offload: "auto" });
+    expect(other.extensions).toMatchObject({ pacing: "slices", writeSize: "length", offload: "off" });
   });
 
   test.each([false, true])("what is asked (reverse: %p) is what a server of ours takes", (reverse) => {
@@ -52,12 +72,14 @@ describe("configurationOf", () => {
 });
 
 describe("specs of this side's streams", () => {
-  const commons = { config: { ...FULL, noDelay: true }, testId: TEST_ID, streamIndex: 1, affinityCpu: 3 };
+  const config = configOf({ ...FULL, noDelay: true, pacing: "slices", sendIntervalSeconds: 0.01, offload: "on" });
+  const commons = { config, testId: TEST_ID, streamIndex: 1, affinityCpu: 3 };
   const base = {
     streamIndex: 1,
     testId: TEST_ID,
     family: "udp",
     lengthBytes: 1400,
+    offload: "on",
     affinityCpu: 3,
     intervalSeconds: 1,
   } as const;
@@ -74,7 +96,9 @@ describe("specs of this side's streams", () => {
       remotePort: 7,
       bandwidthBytesPerSecond: 125_000,
       durationSeconds: 3,
-      sendIntervalSeconds: 0.05,
+      pacing: "slices",
+      sendIntervalSeconds: 0.01,
+      writeSize: "length",
       sendBufferBytes: 10_000,
       noDelay: true,
     });
@@ -89,6 +113,7 @@ describe("specs of this side's streams", () => {
       bindAddress: "192.0.2.7",
       ports,
       firstChoice: 4,
+      bandwidthBytesPerSecond: 125_000,
       receiveBufferBytes: 20_000,
     });
   });

@@ -28,7 +28,10 @@ test("fills in every default", () => {
       bandwidthBytesPerSecond: 125_000,
       durationSeconds: 10,
       sendIntervalSeconds: 0.05,
+      pacing: "even",
+      offload: "auto",
       lengthBytes: 32_768,
+      writeSize: "auto",
       sendBufferBytes: 0,
       receiveBufferBytes: 0,
       parallel: 1,
@@ -42,7 +45,30 @@ test("fills in every default", () => {
 });
 
 test("takes undefined for what is left out", () => {
-  expect(configOf({ port: undefined, portPools: { tcp4: undefined } }).config.port).toBe(5199);
+  const { config } = configOf({ port: undefined, sendIntervalSeconds: undefined, portPools: { tcp4: undefined } });
+  expect(config).toMatchObject({ port: 5199, sendIntervalSeconds: 0.05, pacing: "even" });
+});
+
+describe("what follows from what is asked for", () => {
+  test.each([
+    [{}, { pacing: "even", sendIntervalSeconds: 0.05 }],
+    [{ sendIntervalSeconds: 0.002 }, { pacing: "slices", sendIntervalSeconds: 0.002 }],
+    [{ sendIntervalSeconds: 0.05 }, { pacing: "slices", sendIntervalSeconds: 0.05 }],
+    [{ lengthBytes: 0 }, { writeSize: "auto", lengthBytes: 32_768 }],
+    [{ lengthBytes: 32_768 }, { writeSize: "length", lengthBytes: 32_768 }],
+    [{ lengthBytes: 1 }, { writeSize: "length", lengthBytes: 16 }],
+    [{ family: "udp" }, { writeSize: "length", lengthBytes: 1024 }],
+    [
+      { family: "udp", lengthBytes: 0 },
+      { writeSize: "length", lengthBytes: 1024 },
+    ],
+    [
+      { family: "udp", lengthBytes: 1400 },
+      { writeSize: "length", lengthBytes: 1400 },
+    ],
+  ])("%j", (options, derived) => {
+    expect(configOf(options).config).toMatchObject(derived);
+  });
 });
 
 test("freezes all of it, and none of the caller's", () => {
@@ -96,7 +122,14 @@ test.each([
   [{ durationSeconds: 0.001 }],
   [{ sendIntervalSeconds: 1 }],
   [{ bandwidthBytesPerSecond: 0, family: "udp" }],
-  [{ bandwidthBytesPerSecond: 422, family: "udp" }],
+  // With 2.5 s between two packets of 1032 bytes; a slice may hold one back for as long as it takes.
+  [{ bandwidthBytesPerSecond: 826, family: "udp" }],
+  [{ bandwidthBytesPerSecond: 422, family: "udp", sendIntervalSeconds: 0.05 }],
+  [{ bandwidthBytesPerSecond: 7 }],
+  [{ offload: "auto" }],
+  [{ offload: "auto", family: "udp" }],
+  [{ offload: "on", family: "udp" }],
+  [{ offload: "off", family: "udp" }],
   [{ omitSeconds: 9 }],
   [{ affinity: [0, 9999] }],
 ])("accepts %j", (options) => {
@@ -131,13 +164,22 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ bandwidthBytesPerSecond: -1 }, /^--bandwidth /],
   [{ bandwidthBytesPerSecond: 0.5 }, /^--bandwidth /],
   [{ bandwidthBytesPerSecond: 1e16 }, /^--bandwidth /],
-  [{ bandwidthBytesPerSecond: 421, family: "udp" }, /^--bandwidth must be at least 422 .* gives up after 3 s/],
+  [{ bandwidthBytesPerSecond: 825, family: "udp" }, /^--bandwidth must be at least 826 .* gives up after 3 s/],
+  [{ bandwidthBytesPerSecond: 421, family: "udp", sendIntervalSeconds: 0.05 }, /^--bandwidth must be at least 422 /],
   [{ lengthBytes: -1 }, /^--length /],
   [{ lengthBytes: 65_508, family: "udp" }, /^--length with --udp .* 65507/],
   [{ lengthBytes: 2 ** 31 }, /^--length /],
+  [{ offload: "yes", family: "udp" }, /^--offload must be one of auto, on, off, not "yes"$/],
+  [{ offload: true, family: "udp" }, /^--offload must be one of auto, on, off, not true$/],
+  [{ offload: "" }, /^--offload must be one of /],
+  [{ offload: "on" }, /^--offload on is only for UDP \(--udp\)$/],
+  [{ offload: "off", family: "tcp" }, /^--offload off is only for UDP \(--udp\)$/],
+  // What follows from the rest cannot be asked for.
+  [{ pacing: "slices" }, /^options has no field "pacing"/],
+  [{ writeSize: "auto" }, /^options has no field "writeSize"/],
   // A packet leaves with the slice in which it becomes due.
   [{ bandwidthBytesPerSecond: 687, family: "udp", sendIntervalSeconds: 1 }, /^--bandwidth must be at least 688 /],
-  [{ bandwidthBytesPerSecond: 500, family: "udp", durationSeconds: 2 }, /at least one packet, 1032 bytes .* "1000"/],
+  [{ bandwidthBytesPerSecond: 1000, family: "udp", durationSeconds: 1 }, /at least one packet, 1032 bytes .* "1000"/],
   [{ bandwidthBytesPerSecond: 6 }, /^--bandwidth must be at least 7 .* TCP/],
   [{ lengthBytes: 2 ** 24, parallel: 17 }, /^--length must be at most 15790320 with --parallel 17/],
   [{ sendBufferBytes: -1 }, /^--send-buffer /],

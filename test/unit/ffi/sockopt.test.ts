@@ -2,16 +2,24 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { closeSync, openSync } from "node:fs";
 import { descriptorOf } from "../../../ffi/descriptor.ts";
 import { platform } from "../../../ffi/platform.ts";
-import { limitSilence, readSocketBuffer, setSocketBuffer } from "../../../ffi/sockopt.ts";
+import {
+  enableArrivalTimes,
+  enableUdpReceiveOffload,
+  limitPacingRate,
+  limitSilence,
+  limitUnsent,
+  readSocketBuffer,
+  setSocketBuffer,
+  setUdpSegmentation,
+} from "../../../ffi/sockopt.ts";
 import { testsUnless } from "../../support/conditional.ts";
+import { run } from "../../support/process.ts";
+import { direct, fdOf, NO_DESCRIPTOR } from "./sockets.ts";
 
 const DIRECTIONS = ["send", "receive"] as const;
 const isSupported = platform.errnoFunction !== null;
 const supported = testsUnless(isSupported ? null : `socket options are not supported on ${platform.name}`);
 const linux = testsUnless(process.platform === "linux" ? null : "only Linux tells twice the buffer");
-
-/** A descriptor that no process has: the system allows fewer. */
-const NO_DESCRIPTOR = 2 ** 30;
 
 let listener: Bun.TCPSocketListener;
 let connection: Bun.Socket;
@@ -28,10 +36,6 @@ afterAll(() => {
   udp.close();
   listener.stop(true);
 });
-
-function fdOf(socket: object): number {
-  return descriptorOf(socket) ?? NaN;
-}
 
 describe("descriptorOf", () => {
   test("sockets and listeners have one, each its own", () => {
@@ -115,4 +119,59 @@ supported.describe("limitSilence", () => {
   test("a UDP socket has no such options", () => {
     expect(limitSilence(fdOf(udp), 5)).toMatchObject({ ok: false, supported: true });
   });
+});
+
+const GRANTED = { ok: true, value: null } as const;
+
+function refusedWith(errno: number) {
+  return { ok: false, supported: true, message: expect.stringContaining(`errno ${errno}`) } as const;
+}
+
+direct.describe("offload, times and pacing", () => {
+  test("a UDP socket splits and gathers, a TCP connection does not (ENOPROTOOPT)", () => {
+    expect(setUdpSegmentation(fdOf(udp), 1024)).toEqual(GRANTED);
+    expect(setUdpSegmentation(fdOf(udp), 65_507)).toEqual(GRANTED);
+    expect(setUdpSegmentation(fdOf(udp), 0)).toEqual(GRANTED);
+    expect(enableUdpReceiveOffload(fdOf(udp))).toEqual(GRANTED);
+    // Whatever the number, a TCP socket has no options of this level.
+    expect(setUdpSegmentation(fdOf(connection), 1024)).toMatchObject({ ok: false, supported: true });
+    expect(enableUdpReceiveOffload(fdOf(connection))).toMatchObject({ ok: false, supported: true });
+  });
+
+  test.each([-1, 65_536])("packets of %d bytes cannot be: EINVAL", (bytes) => {
+    expect(setUdpSegmentation(fdOf(udp), bytes)).toEqual(refusedWith(22));
+  });
+
+  test("arrival times may be asked for of any socket", () => {
+    expect(enableArrivalTimes(fdOf(udp))).toEqual(GRANTED);
+  });
+
+  test("unsent data is bounded on TCP, and on nothing else", () => {
+    expect(limitUnsent(fdOf(connection), 131_072)).toEqual(GRANTED);
+    expect(limitUnsent(fdOf(udp), 131_072)).toMatchObject({ ok: false, supported: true });
+  });
+
+  test.each([-1, NO_DESCRIPTOR])("descriptor %d is an answer, not a throw (EBADF)", (fd) => {
+    const outcomes = [
+      setUdpSegmentation(fd, 1024),
+      enableUdpReceiveOffload(fd),
+      enableArrivalTimes(fd),
+      limitUnsent(fd, 131_072),
+      limitPacingRate(fd, 1_000_000),
+    ];
+    expect(outcomes).toEqual(outcomes.map(() => refusedWith(9)));
+  });
+
+  const withSs = testsUnless(Bun.which("ss") === null ? "there is no ss (Debian: iproute2)" : null);
+  const UNITS: Readonly<Record<string, number>> = { bps: 1, Kbps: 1e3, Mbps: 1e6, Gbps: 1e9 };
+  // The second is beyond 32 bits.
+  for (const bytesPerSecond of [1_375_000, 12_500_000_000]) {
+    withSs.test(`the kernel paces a connection at ${bytesPerSecond} B/s, as ss tells it`, async () => {
+      expect(limitPacingRate(fdOf(connection), bytesPerSecond)).toEqual(GRANTED);
+      const { stdout } = await run(["ss", "-tinH", "sport", "=", `:${connection.localPort}`]);
+      // What it is now, and what it is at most.
+      const [, most, unit = ""] = /pacing_rate [^ /]*\/([\d.]+)([KMG]?bps)/.exec(stdout) ?? [];
+      expect(Number(most) * (UNITS[unit] ?? NaN)).toBe(bytesPerSecond * 8);
+    });
+  }
 });

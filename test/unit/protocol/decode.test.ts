@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { RperfError } from "../../../src/errors.ts";
 import { decodeClientMessage, decodeServerMessage } from "../../../src/protocol/decode.ts";
+import { factsOf } from "../../golden/scenarios.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 type Label = keyof typeof VALUES | "missing";
@@ -57,11 +58,14 @@ function refusalOf(decode: () => unknown): RperfError | null {
 
 const TEST_ID = Array.from({ length: 16 }, (_, index) => index * 17);
 const EXTENSIONS = { version: 1, omit_seconds: 2 };
-const COMMON = { kind: "configuration", test_id: TEST_ID, streams: STREAMS, length: 1024, extensions: EXTENSIONS };
-const DOWNLOAD = { ...COMMON, role: "download", receive_buffer: 0 };
+const DOWNLOAD_EXTENSIONS = { ...EXTENSIONS, offload: "on", bandwidth: 125_000 };
+const UPLOAD_EXTENSIONS = { ...EXTENSIONS, offload: "off", pacing: "even", write_size: "auto" };
+const COMMON = { kind: "configuration", test_id: TEST_ID, streams: STREAMS, length: 1024 };
+const DOWNLOAD = { ...COMMON, role: "download", receive_buffer: 0, extensions: DOWNLOAD_EXTENSIONS };
 const UPLOAD = {
   ...COMMON,
   role: "upload",
+  extensions: UPLOAD_EXTENSIONS,
   bandwidth: 125_000,
   duration: 10,
   send_interval: 0.05,
@@ -93,7 +97,15 @@ const UDP_RECEIVE = {
   jitter_seconds: 1e-5,
   omitted: OMITTED_RECEIVE,
 };
-const SOCKET = { send_buffer: 1, receive_buffer: 2, affinity_cpu: 3 };
+const SOCKET = {
+  send_buffer: 1,
+  receive_buffer: 2,
+  affinity_cpu: 3,
+  offload: false,
+  timestamps: "kernel",
+  pacing: "user",
+  write_size: 4,
+};
 const DONE = { kind: "done", origin: "server", stream_idx: 1, socket: SOCKET, message: "text" };
 
 /** The replacements that each field takes; all others are refused. A field not named here takes anything. */
@@ -112,8 +124,13 @@ const CONFIGURATION_FIELDS: Allowed = {
   extensions: ["missing"],
   "extensions.version": NONE,
   "extensions.omit_seconds": ["missing"],
+  "extensions.offload": ["missing"],
 };
-const DOWNLOAD_FIELDS: Allowed = { ...CONFIGURATION_FIELDS, receive_buffer: NONE };
+const DOWNLOAD_FIELDS: Allowed = {
+  ...CONFIGURATION_FIELDS,
+  receive_buffer: NONE,
+  "extensions.bandwidth": ["missing", "0.5"],
+};
 const UPLOAD_FIELDS: Allowed = {
   ...CONFIGURATION_FIELDS,
   bandwidth: ["0.5"],
@@ -124,6 +141,8 @@ const UPLOAD_FIELDS: Allowed = {
   stream_ports: NONE,
   "stream_ports[0]": NONE,
   "stream_ports[1]": NONE,
+  "extensions.pacing": ["missing"],
+  "extensions.write_size": ["missing"],
 };
 const RESULT_FIELDS: Allowed = { kind: NONE, family: NONE, stream_idx: NONE, timestamp: ["0.5"], duration: ["0.5"] };
 const OMITTED_SEND_FIELDS: Allowed = {
@@ -147,6 +166,10 @@ const COMPLETION_FIELDS: Allowed = {
   "socket.send_buffer": ["missing"],
   "socket.receive_buffer": ["missing"],
   "socket.affinity_cpu": ["missing"],
+  "socket.offload": ["missing", "true"],
+  "socket.timestamps": ["missing"],
+  "socket.pacing": ["missing"],
+  "socket.write_size": ["missing"],
   message: ["missing", "string"],
 };
 
@@ -272,9 +295,18 @@ describe("limits", () => {
     ["tcp upload", decodeClient, tcp, "test_id[7]", [0, 255], [256]],
     ["tcp upload", decodeClient, tcp, "extensions.omit_seconds", [0, 31 * 86_400], [31 * 86_400 + 1]],
     ["tcp upload", decodeClient, tcp, "extensions.version", [1, 2, 2 ** 53 - 1], [0]],
+    [
+      "udp download",
+      decodeClient,
+      { ...DOWNLOAD, family: "udp" },
+      "extensions.bandwidth",
+      [0, 1, 1e15],
+      [-0.001, 1.001e15],
+    ],
     ["tcp receive", decodeServer, TCP_RECEIVE, "stream_idx", [0, STREAMS - 1], [STREAMS]],
     ["tcp receive", decodeServer, TCP_RECEIVE, "bytes_received", [0, 2 ** 53 - 1], []],
     ["done", decodeServer, DONE, "stream_idx", [0, STREAMS - 1], [STREAMS, 255]],
+    ["done", decodeServer, DONE, "socket.write_size", [0, 2 ** 31 - 1], [2 ** 31]],
   ])("%s: %p", (_name, decode, message, path, good, bad) => {
     const withValue = (value: number): Json => {
       const copy = structuredClone(message) as Record<string, unknown>;
@@ -310,7 +342,59 @@ describe("limits", () => {
   });
 });
 
+describe("every choice there is, and no other", () => {
+  const upload = { ...UPLOAD, family: "tcp" };
+  test.each<[(body: Uint8Array) => unknown, Json, string, readonly string[], (decoded: string) => object]>([
+    [decodeClient, upload, "extensions.offload", ["auto", "on", "off"], (offload) => ({ extensions: { offload } })],
+    [decodeClient, upload, "extensions.pacing", ["even", "slices"], (pacing) => ({ extensions: { pacing } })],
+    [decodeClient, upload, "extensions.write_size", ["auto", "length"], (writeSize) => ({ extensions: { writeSize } })],
+    [decodeServer, DONE, "socket.timestamps", ["kernel", "user"], (timestamps) => ({ socket: { timestamps } })],
+    [decodeServer, DONE, "socket.pacing", ["kernel", "user"], (pacing) => ({ socket: { pacing } })],
+  ])("%p of %j: %s", (decode, message, path, choices, expected) => {
+    const [holder = "", name = ""] = path.split(".");
+    const withChoice = (choice: string): Json => ({
+      ...message,
+      [holder]: { ...(message[holder] as object), [name]: choice },
+    });
+    for (const choice of choices) expect(decode(bodyOf(withChoice(choice)))).toMatchObject(expected(choice));
+    for (const other of ["", "AUTO", "On", "Even", "constructor"]) {
+      expect(refusalOf(() => decode(bodyOf(withChoice(other))))?.message).toContain(path);
+    }
+  });
+});
+
+test("extensions of the other role, and of none, are ignored", () => {
+  const mixed = { ...UPLOAD_EXTENSIONS, ...DOWNLOAD_EXTENSIONS, future: 1 };
+  expect(decodeClient(bodyOf({ ...DOWNLOAD, family: "udp", extensions: mixed }))).toMatchObject({
+    extensions: { version: 1, omitSeconds: 2, offload: "on", bandwidthBytesPerSecond: 125_000 },
+  });
+  const wrong = { ...UPLOAD_EXTENSIONS, bandwidth: "much" };
+  expect(refusalOf(() => decodeClient(bodyOf({ ...UPLOAD, family: "tcp", extensions: wrong })))).toBeNull();
+  // A server answers with the first two alone.
+  expect(decodeServer(bodyOf({ kind: "connect-ready", extensions: { ...EXTENSIONS, offload: 1 } }))).toEqual({
+    kind: "connect-ready",
+    extensions: { version: 1, omitSeconds: 2 },
+  });
+});
+
 describe("what older and original peers leave out", () => {
+  test("what extensions may add", () => {
+    const extensions = { version: 1 };
+    expect(decodeClient(bodyOf({ ...DOWNLOAD, family: "udp", extensions }))).toMatchObject({
+      extensions: { version: 1, omitSeconds: 0, offload: "auto", bandwidthBytesPerSecond: null },
+    });
+    expect(decodeClient(bodyOf({ ...UPLOAD, family: "tcp", extensions }))).toMatchObject({
+      extensions: { version: 1, omitSeconds: 0, offload: "auto", pacing: "slices", writeSize: "length" },
+    });
+  });
+
+  test("what socket facts may add", () => {
+    const socket = { send_buffer: 1 };
+    expect(decodeServer(bodyOf({ ...DONE, socket }))).toMatchObject({
+      socket: factsOf({ sendBufferBytes: 1 }),
+    });
+  });
+
   test("no extensions, no omitted, no socket facts", () => {
     const { extensions: _extensions, ...download } = { ...DOWNLOAD, family: "tcp" };
     expect(decodeClient(bodyOf(download))).toMatchObject({ extensions: null });

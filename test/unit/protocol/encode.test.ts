@@ -4,6 +4,7 @@ import { decodeClientMessage, decodeServerMessage } from "../../../src/protocol/
 import { encodeClientMessage, encodeServerMessage } from "../../../src/protocol/encode.ts";
 import type { ClientMessage, Configuration, ServerMessage } from "../../../src/protocol/messages.ts";
 import type { Interval } from "../../../src/stats/interval.ts";
+import { factsOf } from "../../golden/scenarios.ts";
 
 const onTheWire = (message: object): Uint8Array => new TextEncoder().encode(JSON.stringify(message));
 
@@ -12,7 +13,18 @@ const count = fc.maxSafeNat();
 const port = fc.integer({ min: 1, max: 65_535 });
 const bufferBytes = fc.nat({ max: 2 ** 31 - 1 });
 const omitSeconds = fc.nat({ max: 31 * 86_400 });
-const extensions = fc.option(fc.record({ version: fc.integer({ min: 1 }), omitSeconds }));
+const bandwidth = fc.double({ min: 0, max: 1e15, noNaN: true });
+const answered = { version: fc.integer({ min: 1 }), omitSeconds };
+const extensions = fc.option(fc.record(answered));
+const offered = { ...answered, offload: fc.constantFrom("auto", "on", "off") };
+const downloadExtensions = fc.option(fc.record({ ...offered, bandwidthBytesPerSecond: fc.option(bandwidth) }));
+const uploadExtensions = fc.option(
+  fc.record({
+    ...offered,
+    pacing: fc.constantFrom("even", "slices"),
+    writeSize: fc.constantFrom("auto", "length"),
+  }),
+);
 const testId = fc.uint8Array({ minLength: 16, maxLength: 16 });
 
 function configurations(family: "tcp" | "udp"): fc.Arbitrary<Configuration> {
@@ -21,13 +33,13 @@ function configurations(family: "tcp" | "udp"): fc.Arbitrary<Configuration> {
     family: fc.constant(family),
     testId,
     lengthBytes: family === "tcp" ? fc.integer({ min: 16, max: 2 ** 20 }) : fc.integer({ min: 36, max: 65_507 }),
-    extensions,
   };
   const download = fc.record({
     ...common,
     role: fc.constant("download" as const),
     streams: fc.integer({ min: 1, max: 255 }),
     receiveBufferBytes: bufferBytes,
+    extensions: downloadExtensions,
   });
   const upload = fc.array(port, { minLength: 1, maxLength: 255 }).chain((streamPorts) =>
     fc.record({
@@ -35,11 +47,12 @@ function configurations(family: "tcp" | "udp"): fc.Arbitrary<Configuration> {
       role: fc.constant("upload" as const),
       streams: fc.constant(streamPorts.length),
       streamPorts: fc.constant(streamPorts),
-      bandwidthBytesPerSecond: fc.double({ min: 0, max: 1e15, noNaN: true }),
+      bandwidthBytesPerSecond: bandwidth,
       durationSeconds: fc.double({ min: 0, max: 31 * 86_400, noNaN: true }),
       sendIntervalSeconds: fc.double({ min: 1e-6, max: 1, noNaN: true }),
       sendBufferBytes: bufferBytes,
       noDelay: family === "tcp" ? fc.boolean() : fc.constant(false),
+      extensions: uploadExtensions,
     }),
   );
   return fc.oneof(download, upload);
@@ -86,6 +99,7 @@ const intervals: fc.Arbitrary<Interval> = fc.oneof(
 );
 
 const fact = fc.option(bufferBytes);
+const place = fc.option(fc.constantFrom("kernel", "user"));
 const streamIndex = fc.nat({ max: 254 });
 const serverMessages: fc.Arbitrary<ServerMessage> = fc.oneof(
   fc.record({
@@ -98,7 +112,17 @@ const serverMessages: fc.Arbitrary<ServerMessage> = fc.oneof(
   fc.record({
     kind: fc.constantFrom("done" as const, "failed" as const),
     streamIndex,
-    socket: fc.option(fc.record({ sendBufferBytes: fact, receiveBufferBytes: fact, affinityCpu: fact })),
+    socket: fc.option(
+      fc.record({
+        sendBufferBytes: fact,
+        receiveBufferBytes: fact,
+        affinityCpu: fact,
+        offload: fc.option(fc.boolean()),
+        timestamps: place,
+        pacing: place,
+        writeBytes: fact,
+      }),
+    ),
     message: fc.option(fc.string({ unit: "grapheme" })),
   }),
   fc.record({ kind: fc.constant("error" as const), message: fc.string({ unit: "grapheme" }) }),
@@ -157,7 +181,7 @@ describe("exact messages", () => {
         testId,
         streams: 1,
         lengthBytes: 1024,
-        extensions: { version: 1, omitSeconds: 2 },
+        extensions: { version: 1, omitSeconds: 2, offload: "off", pacing: "slices", writeSize: "length" },
         bandwidthBytesPerSecond: 125_000,
         durationSeconds: 10,
         sendIntervalSeconds: 0.05,
@@ -172,7 +196,7 @@ describe("exact messages", () => {
         test_id: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
         streams: 1,
         length: 1024,
-        extensions: { version: 1, omit_seconds: 2 },
+        extensions: { version: 1, omit_seconds: 2, offload: "off", pacing: "slices", write_size: "length" },
         bandwidth: 125_000,
         duration: 10,
         send_interval: 0.05,
@@ -180,6 +204,34 @@ describe("exact messages", () => {
         no_delay: false,
         stream_ports: [5000],
       },
+    ],
+    [
+      "tcp download of an unlimited stream",
+      encodeClientMessage({
+        kind: "configuration",
+        family: "tcp",
+        role: "download",
+        testId,
+        streams: 1,
+        lengthBytes: 32_768,
+        extensions: { version: 1, omitSeconds: 0, offload: "auto", bandwidthBytesPerSecond: 0 },
+        receiveBufferBytes: 0,
+      }),
+      {
+        kind: "configuration",
+        family: "tcp",
+        role: "download",
+        test_id: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        streams: 1,
+        length: 32_768,
+        extensions: { version: 1, omit_seconds: 0, offload: "auto", bandwidth: 0 },
+        receive_buffer: 0,
+      },
+    ],
+    [
+      "connect-ready to a client of ours",
+      encodeServerMessage({ kind: "connect-ready", extensions: { version: 1, omitSeconds: 2 } }),
+      { kind: "connect-ready", extensions: { version: 1, omit_seconds: 2 } },
     ],
     [
       "connect to an original client",
@@ -196,15 +248,30 @@ describe("exact messages", () => {
       encodeServerMessage({
         kind: "failed",
         streamIndex: 0,
-        socket: { sendBufferBytes: null, receiveBufferBytes: 4096, affinityCpu: 0 },
+        socket: factsOf({ receiveBufferBytes: 4096, affinityCpu: 0, offload: false, timestamps: "user" }),
         message: "why",
       }),
       {
         kind: "failed",
         origin: "server",
         stream_idx: 0,
-        socket: { receive_buffer: 4096, affinity_cpu: 0 },
+        socket: { receive_buffer: 4096, affinity_cpu: 0, offload: false, timestamps: "user" },
         message: "why",
+      },
+    ],
+    [
+      "done of a tcp sender",
+      encodeServerMessage({
+        kind: "done",
+        streamIndex: 0,
+        socket: factsOf({ sendBufferBytes: 4096, pacing: "kernel", writeBytes: 131_072 }),
+        message: null,
+      }),
+      {
+        kind: "done",
+        origin: "server",
+        stream_idx: 0,
+        socket: { send_buffer: 4096, pacing: "kernel", write_size: 131_072 },
       },
     ],
     [

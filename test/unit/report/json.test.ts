@@ -4,6 +4,7 @@ import { createJsonReporter, toJsonDocument } from "../../../src/report/json.ts"
 import {
   configOf,
   ended,
+  factsOf,
   type Happening,
   intervalsOf,
   play,
@@ -114,6 +115,28 @@ test("what the original leaves out is left out", () => {
   expect(documentOf({}, TCP_HAPPENINGS).summary).not.toContainAnyKeys(["packets_sent", "jitter_average"]);
 });
 
+test("how it was to be sent, the original's send_interval beside it", () => {
+  const { config: tcp } = documentOf({ pacing: "slices", sendIntervalSeconds: 0.01, writeSize: "length" }, []);
+  expect(tcp.upload).toMatchObject({ pacing: "slices", send_interval: 0.01, write_size: "length" });
+  expect(tcp.common).not.toContainKey("offload");
+  const { config: udp } = documentOf({ family: "udp", offload: "on" }, []);
+  expect(udp.upload).toMatchObject({ pacing: "even", send_interval: 0.05 });
+  expect(udp.upload).not.toContainKey("write_size");
+  expect(udp.common).toMatchObject({ offload: "on" });
+});
+
+test("a receiver's facts", () => {
+  const facts = factsOf({ receiveBufferBytes: 8192, offload: false, timestamps: "kernel" });
+  const document = documentOf({ family: "udp" }, [ended(0, "server", completed(), facts)]);
+  expect(document.streams[0]?.receiver.socket).toMatchObject({
+    receive_buffer: 8192,
+    offload: false,
+    timestamps: "kernel",
+    pacing: null,
+    write_size: null,
+  });
+});
+
 test("jitter that was not measured is null, not a number and not missing", () => {
   const document = documentOf({ family: "udp" }, [...intervalsOf(0, udpSend(1), udpReceive(1)), ...BOTH_ENDED]);
   expect(document.summary).toMatchObject({ jitter_average: null, jitter_packets_consecutive: 0 });
@@ -125,7 +148,12 @@ test("streams say how they ended", () => {
   const happenings = [
     ended(0, "client", failed),
     ended(0, "server"),
-    ended(1, "client", completed(), { sendBufferBytes: 8192, receiveBufferBytes: null, affinityCpu: 3 }),
+    ended(
+      1,
+      "client",
+      completed(),
+      factsOf({ sendBufferBytes: 8192, affinityCpu: 3, pacing: "user", writeBytes: 4096 }),
+    ),
     ended(2, "client"),
     ended(2, "server"),
   ];
@@ -138,7 +166,15 @@ test("streams say how they ended", () => {
     [2, false, false],
   ]);
   expect(document.streams[0]?.sender).toEqual({ ...failed, socket: null });
-  expect(document.streams[1]?.sender.socket).toEqual({ send_buffer: 8192, receive_buffer: null, affinity_cpu: 3 });
+  expect(document.streams[1]?.sender.socket).toEqual({
+    send_buffer: 8192,
+    receive_buffer: null,
+    affinity_cpu: 3,
+    offload: null,
+    timestamps: null,
+    pacing: "user",
+    write_size: 4096,
+  });
 });
 
 test("the reporter writes one document, at the end", () => {

@@ -3,6 +3,7 @@ import { createTextReporter } from "../../../src/report/text.ts";
 import {
   configOf,
   ended,
+  factsOf,
   intervalsOf,
   play,
   resultOf,
@@ -70,10 +71,23 @@ test("streams with the same fate share a line", () => {
 
 describe("the start line", () => {
   test.each([
-    [configOf({ host: "::1" }), "TCP to ::1 port 5199: 1 stream at 1.000 Mb/s, 3.000 s, 32768 B per write"],
+    [configOf({ host: "::1" }), "TCP to ::1 port 5199: 1 stream at 1.000 Mb/s, 3.000 s"],
+    [
+      configOf({ writeSize: "length" }),
+      "TCP to 192.0.2.1 port 5199: 1 stream at 1.000 Mb/s, 3.000 s, 32768 B per write",
+    ],
     [
       configOf({ family: "udp", reverse: true, parallel: 2, bandwidthBytesPerSecond: 0, omitSeconds: 1 }),
       "UDP from 192.0.2.1 port 5199: 2 streams, each as fast as possible, 3.000 s, 1024 B per packet, first 1 s omitted",
+    ],
+    [
+      configOf({ family: "udp", pacing: "slices", sendIntervalSeconds: 0.002, offload: "on" }),
+      "UDP to 192.0.2.1 port 5199: 1 stream at 1.000 Mb/s, 3.000 s, 1024 B per packet, in slices of 2.000 ms, offload on",
+    ],
+    // Without a limit nothing waits for a slice.
+    [
+      configOf({ pacing: "slices", bandwidthBytesPerSecond: 0 }),
+      "TCP to 192.0.2.1 port 5199: 1 stream as fast as possible, 3.000 s",
     ],
   ])("%#", (config, line) => {
     const { reporter, text } = reporterOf();
@@ -118,9 +132,32 @@ test("colour changes nothing but escape sequences", () => {
 
 test("debug tells what the kernel granted", () => {
   const { reporter, text } = reporterOf({ debug: true });
-  const facts = { sendBufferBytes: null, receiveBufferBytes: 212_992, affinityCpu: null };
+  const facts = factsOf({ receiveBufferBytes: 212_992 });
   const happenings = [ended(0, "client", COMPLETED, facts), ended(0, "server")];
   play({ config: configOf({ reverse: true }), happenings, end: COMPLETED }, reporter);
   expect(text()).toContain("  stream 0, receiver (client): send buffer –, receive buffer 212992 B, CPU –\n");
   expect(text()).not.toContain("sender (server)");
+});
+
+describe("debug tells whose clock the jitter was taken by", () => {
+  const config = configOf({ family: "udp", parallel: 2 });
+  const reports = [0, 1].flatMap((index) => intervalsOf(index, udpSend(10), udpReceive(10)));
+  test.each([
+    [["kernel", "kernel"], "in order (kernel times)\n"],
+    [["user", "user"], "in order (user-space times)\n"],
+    [["user", "kernel"], "in order (kernel and user-space times)\n"],
+    [["user", null], "in order (user-space times)\n"],
+    // An original server tells no facts.
+    [[null, null], "in order\n"],
+  ] as const)("%j", (places, text) => {
+    const ends = places.flatMap((timestamps, index) => [
+      ended(index, "client"),
+      ended(index, "server", COMPLETED, timestamps && factsOf({ timestamps })),
+    ]);
+    const scenario = { config, happenings: [...reports, ...ends], end: COMPLETED };
+    const debug = reporterOf({ debug: true });
+    play(scenario, debug.reporter);
+    expect(debug.text()).toContain(text);
+    expect(textOf(scenario)).toContain("in order\n");
+  });
 });

@@ -2,11 +2,10 @@ import { describe, expect, test } from "bun:test";
 import type { TestConfig } from "../../../src/config/types.ts";
 import { RperfError } from "../../../src/errors.ts";
 import { createResultCollector, type TestEnd } from "../../../src/results/collector.ts";
-import type { SocketFacts } from "../../../src/results/types.ts";
-import { configOf, STARTED_SECONDS, tcpReceive, tcpSend } from "../../golden/scenarios.ts";
+import { configOf, factsOf, STARTED_SECONDS, tcpReceive, tcpSend } from "../../golden/scenarios.ts";
 
 const COMPLETED: TestEnd = { outcome: "completed", reason: null };
-const FACTS: SocketFacts = { sendBufferBytes: 425_984, receiveBufferBytes: null, affinityCpu: 0 };
+const FACTS = factsOf({ sendBufferBytes: 425_984, affinityCpu: 0, pacing: "kernel" });
 const SILENT = { code: "stream-silent", message: "no data for 3 s" } as const;
 
 function collectorOf(changes: Partial<TestConfig> = {}) {

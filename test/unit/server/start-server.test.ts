@@ -5,7 +5,9 @@ import type { ServerEvent } from "../../../src/server/events.ts";
 import { listen, type RperfServer } from "../../../src/server/start-server.ts";
 import { spawnWorker } from "../../../src/spawn-worker.ts";
 import { StreamWorkerPool } from "../../../src/workers/stream-worker-pool.ts";
+import { factsOf } from "../../golden/scenarios.ts";
 import { freePort } from "../../support/ports.ts";
+import { scriptedPool } from "../../support/scripted-worker.ts";
 
 const TEST_ID = Array.from({ length: 16 }, (_, index) => index + 1);
 const DOWNLOAD = {
@@ -46,8 +48,7 @@ afterEach(async () => {
   }
 });
 
-function start(options: ServerOptions = {}): Started {
-  const pool = new StreamWorkerPool(spawnWorker);
+function start(options: ServerOptions = {}, pool = new StreamWorkerPool(spawnWorker)): Started {
   const events: ServerEvent[] = [];
   const config = makeServerConfig({ bindAddress: "127.0.0.1", port: 0, ...options });
   const one = { server: listen(config, pool, (event) => events.push(event)), events, pool };
@@ -163,7 +164,8 @@ describe("a test", () => {
       socket: { data: (_socket, datagram) => void datagrams.push(datagram.length) },
     });
     const client = await connect(one);
-    client.send({ ...UPLOAD, stream_ports: [socket.port], extensions: { version: 9, omit_seconds: 0 } });
+    const extensions = { version: 9, omit_seconds: 0, offload: "auto", pacing: "slices", write_size: "length" };
+    client.send({ ...UPLOAD, stream_ports: [socket.port], extensions });
     await client.until("connect-ready");
     expect(client.messages[0]).toEqual({ kind: "connect-ready", extensions: { version: 1, omit_seconds: 0 } });
     expect(datagrams).toEqual([]);
@@ -248,6 +250,49 @@ describe("a test", () => {
   });
 });
 
+describe("what a stream tells", () => {
+  const prepared = { type: "prepared", port: null } as const;
+
+  test("for those who look closely is a debug event that names the client and the stream", async () => {
+    const debug = { type: "debug", message: "no offload here" } as const;
+    const one = start({}, scriptedPool({ prepare: [debug, prepared], start: [] }));
+    const client = await connect(one);
+    client.send({ ...UPLOAD, stream_ports: [9] });
+    await client.until("connect-ready");
+    const name = `127.0.0.1:${client.socket.localPort}`;
+    expect(one.events).toContainEqual({ type: "debug", client: name, message: "stream 0: no offload here" });
+    client.socket.end();
+    await client.closed;
+  });
+
+  test("of its socket goes to a client of ours, and to no other", async () => {
+    const facts = factsOf({ sendBufferBytes: 4096, offload: true, pacing: "user", writeBytes: 1024 });
+    const pool = scriptedPool({ prepare: [{ type: "socket", facts }, prepared], start: [{ type: "ended" }] });
+    const one = start({}, pool);
+    for (const [extensions, socket] of [
+      [{ version: 1 }, { send_buffer: 4096, offload: true, pacing: "user", write_size: 1024 }],
+      [undefined, undefined],
+    ]) {
+      const client = await connect(one);
+      client.send({ ...UPLOAD, stream_ports: [9], extensions }, { kind: "begin" });
+      await client.until("done");
+      expect(client.messages.at(-1)?.["socket"]).toEqual(socket);
+      client.send({ kind: "end" });
+      await client.closed;
+    }
+  });
+
+  test("of an offload that the system refuses is the answer to the configuration", async () => {
+    const refused = { type: "failed", code: "offload-refused", message: "no offload here" } as const;
+    const one = start({}, scriptedPool({ prepare: [refused], start: [] }));
+    const client = await connect(one);
+    client.send({ ...DOWNLOAD, family: "udp", extensions: { version: 1, offload: "on" } });
+    await client.until("error");
+    expect(client.messages).toEqual([{ kind: "error", message: expect.stringContaining("no offload here") }]);
+    await client.closed;
+  });
+});
+
 describe("clients that are refused are told why, and no other client is", () => {
   const frame = (text: string) => {
     const body = Buffer.from(text);
@@ -260,6 +305,16 @@ describe("clients that are refused are told why, and no other client is", () => 
     ["no kind", json({}), "kind"],
     ["an unknown kind", json({ kind: "pause" }), "kind"],
     ["a field missing", json({ ...DOWNLOAD, receive_buffer: undefined }), "receive_buffer"],
+    [
+      "an extension of the wrong type",
+      json({ ...DOWNLOAD, extensions: { version: 1, offload: true } }),
+      "extensions.offload",
+    ],
+    [
+      "an extension with a word that nobody knows",
+      json({ ...UPLOAD, stream_ports: [9], extensions: { version: 1, pacing: "smooth" } }),
+      "extensions.pacing",
+    ],
     ["no streams", json({ ...DOWNLOAD, streams: 0 }), "streams"],
     ["begin first", json({ kind: "begin" }), "begin"],
     ["a second begin", json({ ...DOWNLOAD, streams: 1 }, { kind: "begin" }, { kind: "begin" }), "begin"],

@@ -107,6 +107,69 @@ describe("runs", () => {
   });
 });
 
+describe("packets that left and arrived together", () => {
+  test("by hand: each takes a sixteenth off the jitter", () => {
+    const meter = new JitterMeter();
+    run(meter, [0, 16]);
+    meter.together(0.01, 0.01 + 0.016, 2);
+    const { packets, jitterSeconds } = meter.take();
+    expect(packets).toBe(4);
+    expect((jitterSeconds ?? NaN) * 1000).toBeCloseTo(14.062_5, 9);
+  });
+
+  test("the second of a run has a jitter of nothing", () => {
+    const meter = new JitterMeter();
+    run(meter, [5]);
+    meter.together(0, 0.005, 1);
+    expect(meter.take()).toEqual({ packets: 2, jitterSeconds: 0 });
+  });
+
+  test("at the start of a run the first of them has none to differ from", () => {
+    const meter = new JitterMeter();
+    meter.together(3, 7, 1);
+    expect(meter.take()).toEqual({ packets: 1, jitterSeconds: null });
+    meter.together(3, 7, 2);
+    expect(meter.take()).toEqual({ packets: 2, jitterSeconds: 0 });
+  });
+
+  test("they count as if each had come by itself", () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant("packet" as const), delayMs: fc.integer({ min: 0, max: 1000 }) }),
+      fc.record({
+        kind: fc.constant("together" as const),
+        delayMs: fc.integer({ min: 0, max: 1000 }),
+        count: fc.integer({ min: 1, max: 63 }),
+      }),
+      fc.record({ kind: fc.constant("break" as const) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const grouped = new JitterMeter();
+        const single = new JitterMeter();
+        for (const [index, one] of steps.entries()) {
+          if (one.kind === "break") {
+            grouped.break();
+            single.break();
+            continue;
+          }
+          const times = [index / 100, index / 100 + one.delayMs / 1000] as const;
+          if (one.kind === "packet") {
+            grouped.inOrder(...times);
+            single.inOrder(...times);
+          } else {
+            grouped.together(...times, one.count);
+            for (let i = 0; i < one.count; i++) single.inOrder(...times);
+          }
+        }
+        const [taken, expected] = [grouped.take(), single.take()];
+        expect(taken.packets).toBe(expected.packets);
+        if (expected.jitterSeconds === null) expect(taken.jitterSeconds).toBeNull();
+        else expect(taken.jitterSeconds).toBeCloseTo(expected.jitterSeconds, 12);
+      }),
+    );
+  });
+});
+
 test("jitter lies between the least and the greatest difference", () => {
   const delays = fc.array(fc.integer({ min: 0, max: 1000 }), { minLength: 2, maxLength: 50 });
   fc.assert(

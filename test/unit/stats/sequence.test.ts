@@ -41,3 +41,24 @@ test("a packet of each kind accounts for all ids up to the highest", () => {
     }),
   );
 });
+
+test("the next id is told, and a run of them may be passed over at once: what comes later is judged the same", () => {
+  const step = fc.tuple(fc.nat({ max: 60 }), fc.nat({ max: 8 }));
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const grouped = new SequenceTracker();
+      const single = new SequenceTracker();
+      let expectedId = 0;
+      for (const [id, followers] of steps) {
+        expect(grouped.isNext(id)).toBe(id === expectedId);
+        const verdict = grouped.judge(id);
+        expect(verdict).toBe(single.judge(id));
+        if (verdict === "gap") expect(grouped.skipped).toBe(single.skipped);
+        expectedId = Math.max(expectedId, id + 1);
+        for (let i = 0; i < followers; i++) expect(single.judge(expectedId + i)).toBe("in-order");
+        grouped.advance(followers);
+        expectedId += followers;
+      }
+    }),
+  );
+});

@@ -162,6 +162,94 @@ test("jitter is that of the longest run in order, whatever late packets and dupl
   expect(interval.jitterSeconds).toBeCloseTo(0.005, 9);
 });
 
+describe("a group of packets of the same times", () => {
+  function groupsOf(groups: readonly (readonly [firstId: number, followers: number, delayMs: number])[]) {
+    const stats = new UdpReceiveStats();
+    for (const [firstId, followers, delayMs] of groups) {
+      const first = packet(firstId, { sentSeconds: firstId, receivedSeconds: firstId + 100 + delayMs / 1000 });
+      stats.add(first);
+      if (followers > 0) stats.addFollowers(first, followers);
+    }
+    return stats.take(0, 1, null);
+  }
+
+  test.each<[string, [number, number, number][], Counts, number]>([
+    ["in order", [[0, 3, 0]], [4, 0, 0, 0, 4], 0],
+    [
+      "one after another",
+      [
+        [0, 1, 0],
+        [2, 2, 16],
+      ],
+      [5, 0, 0, 0, 5],
+      0.879,
+    ],
+    [
+      "behind a gap",
+      [
+        [0, 1, 0],
+        [5, 3, 0],
+      ],
+      [6, 3, 0, 0, 4],
+      0,
+    ],
+    [
+      "a group that came already",
+      [
+        [0, 3, 0],
+        [0, 3, 9],
+      ],
+      [8, 0, 0, 4, 4],
+      0,
+    ],
+    [
+      "the end of it came already",
+      [
+        [0, 4, 0],
+        [3, 3, 9],
+      ],
+      [9, 0, 0, 2, 5],
+      0,
+    ],
+    [
+      "late",
+      [
+        [0, 0, 0],
+        [4, 0, 0],
+        [1, 2, 5],
+      ],
+      [5, 0, 3, 0, 1],
+      NaN,
+    ],
+    // The run begins behind the duplicate: with the first packet that is in order.
+    [
+      "behind a duplicate",
+      [
+        [0, 1, 0],
+        [1, 3, 0],
+        [5, 0, 16],
+      ],
+      [7, 0, 0, 1, 4],
+      1,
+    ],
+    [
+      "behind a late packet",
+      [
+        [1, 1, 0],
+        [2, 3, 0],
+        [6, 0, 16],
+      ],
+      [7, 0, 1, 0, 4],
+      1,
+    ],
+  ])("%s", (_name, groups, counts, jitterMs) => {
+    const interval = groupsOf(groups);
+    expect(countsOf(interval)).toEqual(counts);
+    if (Number.isNaN(jitterMs)) expect(interval.jitterSeconds).toBeNull();
+    else expect((interval.jitterSeconds ?? NaN) * 1000).toBeCloseTo(jitterMs, 3);
+  });
+});
+
 describe("properties", () => {
   const ids = fc.array(fc.nat({ max: 80 }), { minLength: 1, maxLength: 150 });
   const kept = fc.array(fc.boolean(), { minLength: 1, maxLength: 200 }).filter((flags) => flags.includes(true));
@@ -202,6 +290,43 @@ describe("properties", () => {
     fc.assert(
       fc.property(fc.array(ids, { maxLength: 5 }), (lists) => {
         for (const interval of intervalsOf(lists)) expect(Math.min(...countsOf(interval))).toBeGreaterThanOrEqual(0);
+      }),
+    );
+  });
+
+  test("packets that come in one group are counted as if each had come by itself", () => {
+    const group = fc.record({
+      /** From the id that would be in order: late, again, or behind a gap. */
+      offset: fc.integer({ min: -6, max: 3 }),
+      followers: fc.integer({ min: 0, max: 12 }),
+      delayMs: fc.integer({ min: 0, max: 50 }),
+      framedBytes: fc.integer({ min: 44, max: 2000 }),
+      isOmitted: fc.boolean(),
+      endsInterval: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(group, { minLength: 1, maxLength: 30 }), (groups) => {
+        const grouped = new UdpReceiveStats();
+        const single = new UdpReceiveStats();
+        const intervals: (readonly [UdpReceiveInterval, UdpReceiveInterval])[] = [];
+        let expectedId = 0;
+        for (const { offset, followers, delayMs, framedBytes, isOmitted, endsInterval } of groups) {
+          const firstId = Math.max(0, expectedId + offset);
+          expectedId = Math.max(expectedId, firstId + followers + 1);
+          const sentSeconds = firstId / 100;
+          const receivedSeconds = sentSeconds + delayMs / 1000;
+          const first = packet(firstId, { sentSeconds, receivedSeconds, framedBytes, isOmitted });
+          grouped.add(first);
+          if (followers > 0) grouped.addFollowers(first, followers);
+          for (let i = 0; i <= followers; i++) single.add({ ...first, packetId: firstId + i });
+          if (endsInterval) intervals.push([grouped.take(0, 1, 0.5), single.take(0, 1, 0.5)]);
+        }
+        intervals.push([grouped.take(0, 1, 0.5), single.take(0, 1, 0.5)]);
+        for (const [{ jitterSeconds, ...taken }, { jitterSeconds: expectedSeconds, ...expected }] of intervals) {
+          expect(taken).toEqual(expected);
+          if (expectedSeconds === null) expect(jitterSeconds).toBeNull();
+          else expect(jitterSeconds).toBeCloseTo(expectedSeconds, 12);
+        }
       }),
     );
   });

@@ -17,6 +17,8 @@ const SPEC: ReceiverSpec = {
   bindAddress: "127.0.0.1",
   ports: [],
   firstChoice: 0,
+  offload: "auto",
+  bandwidthBytesPerSecond: null,
   receiveBufferBytes: 0,
 };
 

@@ -1,47 +1,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { spawnWorker } from "../../../src/spawn-worker.ts";
-import type { ReceiverSpec, SenderSpec, StreamEvent } from "../../../src/streams/spec.ts";
 import { StreamGroup } from "../../../src/workers/stream-group.ts";
 import { StreamWorkerPool, workersFor } from "../../../src/workers/stream-worker-pool.ts";
-import type { StreamWorker } from "../../../src/workers/worker-thread.ts";
-
-const TEST_ID = Uint8Array.from({ length: 16 }, (_, index) => 100 + index);
-
-const RECEIVER: ReceiverSpec = {
-  role: "receiver",
-  family: "tcp",
-  streamIndex: 0,
-  testId: TEST_ID,
-  lengthBytes: 1024,
-  intervalSeconds: 1,
-  omitSeconds: 0,
-  affinityCpu: null,
-  bindAddress: "127.0.0.1",
-  ports: [],
-  firstChoice: 0,
-  receiveBufferBytes: 0,
-};
-
-function senderTo(remotePort: number, changes: Partial<SenderSpec> = {}): SenderSpec {
-  return {
-    role: "sender",
-    family: "tcp",
-    streamIndex: 0,
-    testId: TEST_ID,
-    lengthBytes: 1024,
-    intervalSeconds: 1,
-    omitSeconds: 0,
-    affinityCpu: null,
-    remoteAddress: "127.0.0.1",
-    remotePort,
-    bandwidthBytesPerSecond: 500_000,
-    durationSeconds: 0.3,
-    sendIntervalSeconds: 0.05,
-    sendBufferBytes: 0,
-    noDelay: false,
-    ...changes,
-  };
-}
+import { StreamWorker } from "../../../src/workers/worker-thread.ts";
+import { anyRate, countedBytes, failureOf, prepare, RECEIVER, senderTo } from "./streams.ts";
 
 const raw: Worker[] = [];
 const pool = new StreamWorkerPool(() => {
@@ -52,7 +14,7 @@ const pool = new StreamWorkerPool(() => {
 const taken: StreamWorker[] = [];
 
 async function acquire(count: number): Promise<readonly StreamWorker[]> {
-  const workers = await pool.acquire(count, 0);
+  const workers = await pool.acquire(anyRate(count));
   taken.push(...workers);
   return workers;
 }
@@ -68,27 +30,6 @@ afterEach(() => {
   raw.splice(0);
   expect(pool.size).toBe(0);
 });
-
-/** What `promise` rejects with. bun's own `rejects` blocks the thread, and no message of a Worker comes in meanwhile. */
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    () => null,
-    (error: unknown) => error,
-  );
-}
-
-/** Prepares a stream and gathers its events; `over` resolves with the last one. */
-function prepare(worker: StreamWorker, spec: ReceiverSpec | SenderSpec) {
-  const events: StreamEvent[] = [];
-  const over = Promise.withResolvers<StreamEvent>();
-  const prepared = Promise.withResolvers<number | null>();
-  worker.prepare(spec, (event) => {
-    events.push(event);
-    if (event.type === "prepared") prepared.resolve(event.port);
-    if (event.type === "ended" || event.type === "failed") over.resolve(event);
-  });
-  return { events, over: over.promise, prepared: prepared.promise };
-}
 
 describe("StreamWorkerPool", () => {
   test("acquires eight Workers, each its own, and counts them until they are disposed of", async () => {
@@ -131,7 +72,7 @@ describe("StreamWorkerPool", () => {
       if (++made === 3) throw new Error("no more threads");
       return spawnWorker();
     });
-    expect(await failureOf(poor.acquire(4, 0))).toMatchObject({
+    expect(await failureOf(poor.acquire(anyRate(4)))).toMatchObject({
       code: "internal",
       message: expect.stringContaining("no more threads"),
     });
@@ -155,12 +96,8 @@ describe("StreamWorker", () => {
     one.start();
     two.start();
     expect(await Promise.all([sender.over, receiver.over])).toEqual([{ type: "ended" }, { type: "ended" }]);
-    const bytes = (events: readonly StreamEvent[]) =>
-      events
-        .flatMap((event) => (event.type === "interval" ? [event.interval] : []))
-        .reduce((sum, interval) => sum + (interval.kind === "send" ? interval.bytesSent : interval.bytesReceived), 0);
-    expect(bytes(sender.events)).toBeGreaterThan(149_000);
-    expect(bytes(receiver.events)).toBe(bytes(sender.events));
+    expect(countedBytes(sender.events)).toBeGreaterThan(149_000);
+    expect(countedBytes(receiver.events)).toBe(countedBytes(sender.events));
   });
 
   test("stop ends a stream in good order", async () => {
@@ -201,7 +138,7 @@ describe("StreamWorker", () => {
 
   test("a Worker that cannot start fails its stream when that is prepared", async () => {
     const broken = new StreamWorkerPool(() => new Worker("data:text/javascript,throw new Error('no start')"));
-    const [worker] = await broken.acquire(1, 0);
+    const [worker] = await broken.acquire(anyRate(1));
     if (worker === undefined) throw new Error("no Worker");
     const receiver = prepare(worker, RECEIVER);
     expect(await receiver.over).toMatchObject({ type: "failed", code: "internal" });
@@ -235,16 +172,18 @@ describe("StreamGroup", () => {
     const overs: [number, string | null][] = [];
     const intervals: number[] = [];
     const warnings: string[] = [];
+    const debugs: string[] = [];
     const allOver = Promise.withResolvers<void>();
     const group: StreamGroup = new StreamGroup(workers, {
       onInterval: (index) => intervals.push(index),
       onWarning: (message) => warnings.push(message),
+      onDebug: (message) => debugs.push(message),
       onOver: (index, failure) => {
         overs.push([index, failure?.code ?? null]);
         if (group.isOver) allOver.resolve();
       },
     });
-    return { group, overs, intervals, warnings, allOver: allOver.promise };
+    return { group, overs, intervals, warnings, debugs, allOver: allOver.promise };
   }
 
   test("prepares, starts and ends its streams; each end is told once", async () => {
@@ -288,6 +227,18 @@ describe("StreamGroup", () => {
     raw[0]?.terminate();
     expect(await failureOf(preparing)).toMatchObject({ name: "RperfError", code: "internal" });
     group.dispose();
+  });
+
+  test("what a stream tells of itself carries its number", async () => {
+    const silent = { command: () => {}, dispose: () => {} };
+    const workers = [0, 1].map((slot) => new StreamWorker(slot, silent));
+    const { group, warnings, debugs } = groupOf(workers);
+    const preparing = group.prepare([RECEIVER, RECEIVER]);
+    workers[1]?.event({ type: "debug", message: "as it is" });
+    workers[0]?.event({ type: "warning", message: "not as asked" });
+    for (const worker of workers) worker.event({ type: "prepared", port: 1 });
+    await preparing;
+    expect([debugs, warnings]).toEqual([["stream 1: as it is"], ["stream 0: not as asked"]]);
   });
 
   test("stopStream stops that stream alone; dispose tells nothing", async () => {

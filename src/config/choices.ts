@@ -1,0 +1,6 @@
+import type { OffloadMode, Pacing, WriteSize } from "./types.ts";
+
+/** All the values of each type, as the command line and the wire spell them. */
+export const OFFLOAD_MODES = ["auto", "on", "off"] as const satisfies readonly OffloadMode[];
+export const PACINGS = ["even", "slices"] as const satisfies readonly Pacing[];
+export const WRITE_SIZES = ["auto", "length"] as const satisfies readonly WriteSize[];

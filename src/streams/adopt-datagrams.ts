@@ -1,0 +1,31 @@
+import { descriptorOf } from "../../ffi/descriptor.ts";
+import type { DirectIo } from "../../ffi/direct-io.ts";
+
+/** What is left to Bun of a UDP socket that is read past it: to close it, also when its thread ends. */
+export type AdoptedSocket = Bun.Socket;
+
+/**
+ * Takes the reading of a UDP socket away from Bun, which would copy each datagram as long as any come, and tell nothing
+ * of when they came. The socket goes on as another of Bun's, paused for ever; the one given is closed. Null, and nothing
+ * changed, where that cannot be.
+ */
+export async function adoptDatagrams(io: DirectIo, socket: Bun.udp.Socket<"buffer">): Promise<AdoptedSocket | null> {
+  const fd = descriptorOf(socket);
+  const duplicate = fd === null ? -1 : io.duplicate(fd);
+  if (duplicate < 0) return null;
+  // Bun takes a descriptor here (FdSocketOptions), its types only leave it out of this call.
+  const options: Bun.FdSocketOptions & { readonly hostname: string; readonly port: number } = {
+    fd: duplicate,
+    hostname: "",
+    port: 0,
+    socket: {
+      open: (opened) => {
+        opened.pause();
+      },
+      data: () => {},
+    },
+  };
+  const adopted = await Bun.connect(options);
+  socket.close();
+  return adopted;
+}

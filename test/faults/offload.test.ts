@@ -1,0 +1,268 @@
+// UDP offload that the kernel refuses, or stops granting: told when it was asked for, and never seen in the counters.
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+
+import { complaintOf, EXIT_FAILED, expectTotalsOf, linesOf, type OurDocument, ourDocumentOf } from "../support/cli.ts";
+import { testsUnless } from "../support/conditional.ts";
+import { describeWithNamespaces, type NamespacePair, testWithNamespaces, withNamespaces } from "../support/netns.ts";
+import { freePort } from "../support/ports.ts";
+import { rperf, run, type RunningProcess, type RunResult, startProcess } from "../support/process.ts";
+import { describeWithRefusals, noBatchesAbove, NO_UDP_OPTIONS, refusing } from "../support/refusals.ts";
+
+// That of the preload holds for the first file of a run only.
+setDefaultTimeout(60_000);
+
+const linux = testsUnless(process.platform === "linux" ? null : "only Linux has UDP_SEGMENT and UDP_GRO");
+const MEGABIT = 1e6 / 8;
+
+const DIRECTIONS = [
+  ["forward", []],
+  ["reverse", ["-R"]],
+] as const;
+
+/** The test ran to its end, and what was sent is what was received and what was lost, exactly. */
+function expectWhole(result: RunResult): OurDocument {
+  expect({ code: result.code, stderr: result.code === 0 ? "" : result.stderr }).toEqual({ code: 0, stderr: "" });
+  const document = ourDocumentOf(result);
+  expect(document.success).toBe(true);
+  expectTotalsOf(document);
+  expect(document.summary.packets_sent).toBeGreaterThan(0);
+  expect(document.summary.packets_received).toBeGreaterThan(0);
+  expect(document.summary.packets_duplicated).toBe(0);
+  return document;
+}
+
+/** Lines that tell of a fallback: by its errno's name, or that there is no offload at all. */
+function fallbackLines(stderr: string): string[] {
+  return linesOf(stderr).filter((line) => /EMSGSIZE|EINVAL|EIO|no UDP offload/.test(line));
+}
+
+describeWithRefusals("where the kernel knows nothing of it", () => {
+  let good: RunningProcess;
+  let bare: RunningProcess;
+  let goodPort = "";
+  let barePort = "";
+
+  beforeAll(async () => {
+    [goodPort, barePort] = [`${await freePort()}`, `${await freePort()}`];
+    good = startProcess(rperf("-s", "-d", "-p", goodPort));
+    bare = startProcess(refusing([NO_UDP_OPTIONS], rperf("-s", "-d", "-p", barePort)));
+    await Promise.all([good, bare].map((server) => server.waitForOutput(/listening/)));
+  });
+
+  afterAll(async () => {
+    for (const server of [good, bare]) server.kill("SIGINT");
+    expect(await Promise.all([good, bare].map((server) => server.exited))).toEqual([0, 0]);
+  });
+
+  for (const [direction, flags] of DIRECTIONS) {
+    const client = ["-c", "127.0.0.1", "-u", "-t", "1", ...flags];
+
+    describe(`on, ${direction}`, () => {
+      test.each([
+        ["the client's", () => refusing([NO_UDP_OPTIONS], rperf(...client, "-p", goodPort, "--offload", "on"))],
+        ["the server's", () => rperf(...client, "-p", barePort, "--offload", "on")],
+      ])("%s refusal: one line, and exit 4", async (_name, command) => {
+        const result = await run(command());
+        expect(result.code).toBe(EXIT_FAILED);
+        expect(complaintOf(result)).toContain("no UDP offload here");
+      });
+    });
+
+    test.each([
+      ["the client's", () => refusing([NO_UDP_OPTIONS], rperf(...client, "-p", goodPort)), () => null],
+      ["the server's", () => rperf(...client, "-p", barePort), () => bare],
+    ])(`auto, ${direction}: %s refusal is told with -d, and costs no packet`, async (_name, command, teller) => {
+      const before = teller()?.stderr.length ?? 0;
+      const result = await run([...command(), "-b", "200m", "-d", "-f", "json"]);
+      const document = expectWhole(result);
+      expect(document.summary.packets_lost).toBe(0);
+      const told = teller()?.stderr.slice(before) ?? result.stderr;
+      expect(fallbackLines(told)).toHaveLength(1);
+      expect(fallbackLines(told)[0]).toContain("debug");
+    });
+
+    test(`off, ${direction}: nobody is asked, and nothing is told`, async () => {
+      const command = refusing([NO_UDP_OPTIONS], rperf(...client, "-p", barePort, "--offload", "off"));
+      const result = await run([...command, "-b", "200m", "-d", "-f", "json"]);
+      expectWhole(result);
+      expect(fallbackLines(result.stderr)).toEqual([]);
+    });
+  }
+
+  test("auto says nothing without -d", async () => {
+    const command = refusing([NO_UDP_OPTIONS], rperf("-c", "127.0.0.1", "-u", "-t", "1", "-p", goodPort));
+    const result = await run([...command, "-b", "0", "-f", "json"]);
+    expectWhole(result);
+    expect(result.stderr).toBe("");
+  });
+});
+
+describeWithRefusals("where a device takes no batches (EIO)", () => {
+  // Less is sent as results, through a pipe that is a socket.
+  const refusals = [noBatchesAbove(30_000)];
+
+  for (const [direction, flags] of DIRECTIONS) {
+    test.each([
+      [direction, "auto", "debug"],
+      [direction, "on", "warn"],
+    ])("%s, %s: each packet leaves by itself, told once as %s", async (_direction, mode, level) => {
+      const port = `${await freePort()}`;
+      const server = startProcess(refusing(refusals, rperf("-s", "-d", "-p", port)));
+      await server.waitForOutput(/listening/);
+      const client = rperf("-c", "127.0.0.1", "-p", port, "-u", "-t", "1", "-d", "-f", "json", ...flags);
+      for (const rate of ["600m", "0"]) {
+        const before = server.stderr.length;
+        const result = await run([...refusing(refusals, client), "-b", rate, "--offload", mode]);
+        const document = expectWhole(result);
+        if (rate !== "0") expect(document.summary.bytes_sent).toBeLessThanOrEqual(600 * MEGABIT);
+        const told = direction === "forward" ? result.stderr : server.stderr.slice(before);
+        const lines = fallbackLines(told);
+        expect(lines).toHaveLength(1);
+        expect(lines[0]).toContain(level);
+      }
+      server.kill("SIGINT");
+      expect(await server.exited).toBe(0);
+    });
+  }
+});
+
+/** Namespaces, and our server on the right, over both families. */
+async function withServer(use: (pair: NamespacePair & { readonly server: RunningProcess }) => Promise<void>) {
+  await withNamespaces(async ({ left, right }) => {
+    const server = right.start(rperf("-s", "-6", "-d"));
+    await server.waitForOutput(/listening/);
+    await use({ left, right, server });
+    server.kill("SIGINT");
+    expect(await server.exited).toBe(0);
+  });
+}
+
+describeWithNamespaces("a route that takes only small packets", () => {
+  for (const [direction, flags] of DIRECTIONS) {
+    const isReverse = direction === "reverse";
+
+    test.each([
+      ["200m", 25e6],
+      // Packets leave one by one.
+      ["10m", 1.25e6],
+    ])(`from mid-test on, ${direction} at %s: the test goes on`, async (rate, bytesPerSecond) => {
+      await withServer(async ({ left, right, server }) => {
+        const client = left.start(
+          rperf("-c", right.ipv4, "-u", "-t", "3", "-l", "1200", "-b", rate, "-d", "-f", "json", ...flags),
+        );
+        await client.waitForOutput(/one of ours/);
+        await Bun.sleep(1_200);
+        (isReverse ? right : left).setMtu(1_000);
+        const result = { code: await client.exited, stdout: client.stdout, stderr: client.stderr };
+        const document = expectWhole(result);
+        expect(fallbackLines(isReverse ? server.stderr : client.stderr)).toHaveLength(1);
+        // It went on to the end, and kept its plan.
+        expect(bytesPerSecond * 3 - document.summary.bytes_sent).toBeLessThan(bytesPerSecond * 0.5);
+        expect(document.streams[0]?.intervals.send.at(-1)?.["packets_sent"]).toBeGreaterThan(0);
+      });
+    });
+
+    for (const [family, mtu, length] of [
+      ["IPv4", 1_000, 1_200],
+      ["IPv4", 1_300, 8_000],
+      ["IPv6", 1_300, 1_400],
+    ] as const) {
+      test.each(["1m", "200m", "0"])(
+        `from the start, ${direction}, ${family}: -l ${length} over ${mtu} at %s`,
+        async (rate) => {
+          await withServer(async ({ left, right, server }) => {
+            for (const end of [left, right]) end.setMtu(mtu);
+            const host = family === "IPv4" ? right.ipv4 : right.ipv6;
+            const base = ["-c", host, "-u", "-t", "1", "-l", `${length}`, "-b", rate, "-f", "json", ...flags];
+            for (const mode of ["auto", "on"]) {
+              const before = server.stderr.length;
+              const result = await left.run(rperf(...base, "-d", "--offload", mode));
+              expectWhole(result);
+              const told = isReverse ? server.stderr.slice(before) : result.stderr;
+              expect(fallbackLines(told)).toHaveLength(1);
+            }
+            const off = await left.run(rperf(...base, "--offload", "off"));
+            expectWhole(off);
+            expect(off.stderr).toBe("");
+          });
+        },
+      );
+    }
+  }
+});
+
+describe("the largest packets there are", () => {
+  const flags = ["-u", "-t", "1", "-l", "65507", "-f", "json"];
+
+  for (const rate of ["10m", "1g", "0"]) {
+    test(`over loopback at ${rate}`, async () => {
+      const port = `${await freePort()}`;
+      const server = startProcess(rperf("-s", "-p", port));
+      await server.waitForOutput(/listening/);
+      for (const [, direction] of DIRECTIONS) {
+        for (const mode of ["auto", "off"]) {
+          const client = ["-c", "127.0.0.1", "-p", port, ...flags, "-b", rate, "--offload", mode];
+          const document = expectWhole(await run(rperf(...client, ...direction)));
+          expect(document.summary.framed_packet_size).toBe(65_515);
+        }
+      }
+      server.kill("SIGINT");
+      expect(await server.exited).toBe(0);
+    });
+
+    testWithNamespaces(`in fragments at ${rate}`, () =>
+      withServer(async ({ left, right }) => {
+        for (const [, direction] of DIRECTIONS) {
+          for (const mode of ["auto", "off"]) {
+            const client = ["-c", right.ipv4, ...flags, "-b", rate, "--offload", mode];
+            expectWhole(await left.run(rperf(...client, ...direction)));
+          }
+        }
+      }),
+    );
+  }
+
+  test("one byte more is refused before anything is sent", async () => {
+    const result = await run(rperf("-c", "127.0.0.1", "-u", "-l", "65508"));
+    expect(result.code).toBe(2);
+    expect(complaintOf(result)).toContain("65507");
+  });
+});
+
+linux.describe("totals with omitted time", () => {
+  let server: RunningProcess;
+  let port = "";
+
+  beforeAll(async () => {
+    port = `${await freePort()}`;
+    server = startProcess(rperf("-s", "-p", port));
+    await server.waitForOutput(/listening/);
+  });
+
+  afterAll(async () => {
+    server.kill("SIGINT");
+    expect(await server.exited).toBe(0);
+  });
+
+  for (const [direction, flags] of DIRECTIONS) {
+    for (const mode of ["auto", "on", "off"]) {
+      test.each([
+        ["1m", MEGABIT],
+        ["300m", 300 * MEGABIT],
+        ["0", null],
+      ])(`${direction}, offload ${mode}, at %s`, async (rate, bytesPerSecond) => {
+        const client = ["-c", "127.0.0.1", "-p", port, "-u", "-t", "1.8", "-O", "1", "-P", "2", "-f", "json"];
+        const result = await run(rperf(...client, "-b", rate, "--offload", mode, ...flags));
+        const document = expectWhole(result);
+        expect(result.stderr).toBe("");
+        if (bytesPerSecond === null) return;
+        for (const { intervals } of document.streams) {
+          // The boundary falls between two packets, or two batches of a millisecond; a busy machine may send less.
+          const excessBytes = intervals.summary.bytes_sent - 0.8 * bytesPerSecond;
+          expect(excessBytes).toBeLessThan(1032 + 0.005 * bytesPerSecond);
+          if (rate === "1m") expect(excessBytes).toBeGreaterThan(-2 * 1032);
+        }
+      });
+    }
+  }
+});
