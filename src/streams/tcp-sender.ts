@@ -25,6 +25,8 @@ export class TcpSendTransport implements SendTransport {
   readonly #io: DirectIo | null;
   readonly #emit: Emit;
   readonly #buffer: Uint8Array;
+  /** The most of one write for now. */
+  #writeBytes: number;
   #socket: Bun.Socket | null = null;
   #isPacedByKernel = false;
   readonly #unsent = new UnsentLimit();
@@ -37,6 +39,7 @@ export class TcpSendTransport implements SendTransport {
     // oxlint-disable-next-line typescript/unbound-method -- named here, not called
     spareCompiler([this.#write]);
     this.#buffer = makeTcpBuffer(spec.testId, writeBytesOf(spec));
+    this.#writeBytes = Math.min(spec.lengthBytes, this.#buffer.length);
   }
 
   async open(events: SendEvents): Promise<void> {
@@ -77,10 +80,10 @@ export class TcpSendTransport implements SendTransport {
 
   send(dueBytes: number, wallSeconds: number): SendProgress {
     const wantedBytes = Math.max(dueBytes, this.#hasSentPreamble ? 1 : TEST_ID_BYTES);
-    const offeredBytes = Math.min(wantedBytes, this.#buffer.length);
+    const offeredBytes = Math.min(wantedBytes, this.#writeBytes);
     const takenBytes = this.#write(offeredBytes);
     this.#hasSentPreamble ||= takenBytes > 0;
-    if (this.#unsent.sent(wallSeconds, takenBytes)) this.#limitUnsent();
+    if (this.#unsent.sent(wallSeconds, takenBytes)) this.#suitLink();
     return { bytes: takenBytes, packets: 0, isBlocked: takenBytes < offeredBytes, isRefused: false };
   }
 
@@ -90,6 +93,13 @@ export class TcpSendTransport implements SendTransport {
 
   close(): void {
     this.#socket?.end();
+  }
+
+  /** As much as may wait unsent holds four writes: on a slow link they are short, and its queue is not flooded. */
+  #suitLink(): void {
+    this.#limitUnsent();
+    if (this.#spec.writeSize === "length") return;
+    this.#writeBytes = Math.max(this.#spec.lengthBytes, Math.min(this.#unsent.bytes / 4, this.#buffer.length));
   }
 
   /** Without it (Windows) a slow link only takes longer to drain. */

@@ -3,7 +3,13 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 
 import { complaintOf, EXIT_FAILED, expectTotalsOf, linesOf, type OurDocument, ourDocumentOf } from "../support/cli.ts";
 import { testsUnless } from "../support/conditional.ts";
-import { describeWithNamespaces, type NamespacePair, testWithNamespaces, withNamespaces } from "../support/netns.ts";
+import {
+  describeWithNamespaces,
+  Namespace,
+  type NamespacePair,
+  testWithNamespaces,
+  withNamespaces,
+} from "../support/netns.ts";
 import { freePort } from "../support/ports.ts";
 import { rperf, run, type RunningProcess, type RunResult, startProcess } from "../support/process.ts";
 import { describeWithRefusals, noBatchesAbove, NO_UDP_OPTIONS, refusing } from "../support/refusals.ts";
@@ -188,6 +194,47 @@ describeWithNamespaces("a route that takes only small packets", () => {
         },
       );
     }
+  }
+});
+
+/** A third namespace behind the right one, which forwards to it over a link of smaller packets. */
+async function withRouter(mtu: number, use: (left: Namespace, far: Namespace) => Promise<void>): Promise<void> {
+  await withNamespaces(async ({ left, right }) => {
+    const far = new Namespace(right.name.replace("right", "far"), "10.78.0.2", "");
+    const script = `set -e
+      ip netns add ${far.name}
+      ip link add link1 netns ${right.name} mtu ${mtu} type veth peer name ${far.device} netns ${far.name}
+      ip -n ${right.name} address add 10.78.0.1/24 dev link1
+      ip -n ${right.name} link set link1 up
+      ip -n ${far.name} address add ${far.ipv4}/24 dev ${far.device}
+      ip -n ${far.name} link set ${far.device} up
+      ip -n ${far.name} route add default via 10.78.0.1
+      ip -n ${left.name} route add 10.78.0.0/24 via ${right.ipv4}
+      ip netns exec ${right.name} sysctl -qw net.ipv4.ip_forward=1`;
+    try {
+      const made = await run(["sh", "-c", script]);
+      expect(made).toEqual({ code: 0, stdout: "", stderr: "" });
+      await use(left, far);
+    } finally {
+      await run(["ip", "netns", "delete", far.name]);
+    }
+  });
+}
+
+describeWithNamespaces("a router that takes only small packets, and says so (ICMP)", () => {
+  for (const mode of ["auto", "off"]) {
+    test.each(["1m", "10m", "200m", "0"])(`offload ${mode}, at %s: the test goes on in fragments`, async (rate) => {
+      await withRouter(1_000, async (left, far) => {
+        const server = far.start(rperf("-s"));
+        await server.waitForOutput(/listening/);
+        const client = ["-c", far.ipv4, "-u", "-t", "1", "-l", "1200", "-b", rate, "--offload", mode, "-f", "json"];
+        const document = expectWhole(await left.run(rperf(...client)));
+        // The first ones, until the router has answered.
+        expect(document.summary.packets_lost).toBeLessThan((document.summary.packets_sent ?? 0) / 10);
+        server.kill("SIGINT");
+        expect(await server.exited).toBe(0);
+      });
+    });
   }
 });
 

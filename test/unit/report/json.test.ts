@@ -118,11 +118,11 @@ test("what the original leaves out is left out", () => {
 test("how it was to be sent, the original's send_interval beside it", () => {
   const { config: tcp } = documentOf({ pacing: "slices", sendIntervalSeconds: 0.01, writeSize: "length" }, []);
   expect(tcp.upload).toMatchObject({ pacing: "slices", send_interval: 0.01, write_size: "length" });
-  expect(tcp.common).not.toContainKey("offload");
+  expect(tcp.upload).not.toContainKey("offload");
   const { config: udp } = documentOf({ family: "udp", offload: "on" }, []);
   expect(udp.upload).toMatchObject({ pacing: "even", send_interval: 0.05 });
   expect(udp.upload).not.toContainKey("write_size");
-  expect(udp.common).toMatchObject({ offload: "on" });
+  expect(udp.upload).toMatchObject({ offload: "on" });
 });
 
 test("a receiver's facts", () => {
