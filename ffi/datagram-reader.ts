@@ -85,7 +85,8 @@ export class DatagramReader {
       const at = 8 + 2 * i;
       return (((this.#address[at] ?? 0) << 8) | (this.#address[at + 1] ?? 0)).toString(16);
     });
-    return groups.join(":");
+    // In the usual short spelling.
+    return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
   }
 
   #readControl(): void {

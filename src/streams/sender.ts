@@ -37,6 +37,8 @@ export interface SendEvents {
 
 /** The socket of a sender. */
 export interface SendTransport {
+  /** Throws RperfError when what was asked for cannot be had on this machine. */
+  check(): Promise<void>;
   /** Connects; throws RperfError. The events come from then on. */
   open(events: SendEvents): Promise<void>;
   /** Known once it is open. */
@@ -98,7 +100,12 @@ export class Sender implements Stream, LoopTask {
   }
 
   async prepare(): Promise<void> {
-    this.#emit({ type: "prepared", port: null });
+    try {
+      await this.#transport.check();
+      if (this.#state === "idle") this.#emit({ type: "prepared", port: null });
+    } catch (error) {
+      this.#fail(error instanceof RperfError ? error.code : "stream-failed", messageOf(error));
+    }
   }
 
   start(): void {
@@ -122,7 +129,6 @@ export class Sender implements Stream, LoopTask {
     this.#state = "running";
     this.#pace = paceOf(this.#spec, this.#transport.abilities);
     this.#pacer = new Pacer(this.#pace);
-    this.leadSeconds = leadOf(this.#pace);
     this.#originSeconds = this.#clock.monotonicSeconds();
     this.#cutter = new IntervalCutter(this.#originSeconds, this.#spec.intervalSeconds);
     this.dueSeconds = this.#originSeconds;
@@ -149,17 +155,26 @@ export class Sender implements Stream, LoopTask {
       const maySend = !this.#isBlocked && dueBytes >= this.#transport.leastBytes();
       if (isOver && !this.#isToSendMore(elapsedSeconds)) this.#finish();
       else if (!maySend) {
-        this.dueSeconds = this.#originSeconds + this.#nextSeconds(elapsedSeconds);
+        this.#waitForNext(elapsedSeconds);
         break;
       } else {
-        this.#send(dueBytes, nowSeconds, elapsedSeconds);
+        const sentBytes = this.#send(dueBytes, nowSeconds, elapsedSeconds);
         hasSent = true;
         nowSeconds = this.#clock.monotonicSeconds();
+        // The thread may have been put aside in between: what follows keeps its distance from the real sending.
+        this.#pacer.sent(nowSeconds - this.#originSeconds, sentBytes);
         this.dueSeconds = nowSeconds;
         if (nowSeconds - startSeconds >= MAX_RUN_SECONDS && !this.#isBlocked) break;
       }
     }
     return hasSent;
+  }
+
+  #waitForNext(elapsedSeconds: number): void {
+    this.dueSeconds = this.#originSeconds + this.#nextSeconds(elapsedSeconds);
+    // Packets that are late are waited for awake: where waking takes longer than their time, they would stay late.
+    const isBehind = this.#pace.unitBytes > 1 && this.#pacer.isBehind(elapsedSeconds, this.#sentBytes);
+    this.leadSeconds = isBehind ? this.#pace.sliceSeconds : leadOf(this.#pace);
   }
 
   broken(message: string): void {
@@ -180,20 +195,21 @@ export class Sender implements Stream, LoopTask {
     return owedBytes <= graceBytes && elapsedSeconds < this.#spec.durationSeconds + LAST_SLICE_GRACE_SECONDS;
   }
 
-  #send(dueBytes: number, nowSeconds: number, elapsedSeconds: number): void {
+  /** Gives the bytes that left. */
+  #send(dueBytes: number, nowSeconds: number, elapsedSeconds: number): number {
     const isOmitted = elapsedSeconds < this.#spec.omitSeconds;
     let progress: SendProgress;
     try {
       progress = this.#transport.send(dueBytes, this.#clock.wallSecondsOf(nowSeconds), isOmitted);
     } catch (error) {
       this.#lost(messageOf(error));
-      return;
+      return 0;
     }
     this.#sentBytes += progress.bytes;
-    this.#pacer.sent(elapsedSeconds, progress.bytes);
     this.#isBlocked = progress.isBlocked;
     this.#count(this.#interval, progress);
     if (isOmitted) this.#count(this.#omitted, progress);
+    return progress.bytes;
   }
 
   /** When there is something to do again, in seconds since the start; the socket may call for it sooner. */

@@ -88,7 +88,8 @@ export class StreamLoop {
         const aheadSeconds = this.#wakeSeconds() - nowSeconds;
         const turnSeconds = nowSeconds - startSeconds;
         if (turnSeconds >= TURN_SECONDS || this.#isForBun(aheadSeconds, turnSeconds)) break;
-        this.#wait(Math.min(aheadSeconds, TURN_SECONDS - turnSeconds), hasWorked);
+        const mayYield = !hasWorked && this.#isDue(nowSeconds);
+        this.#wait(Math.min(aheadSeconds, TURN_SECONDS - turnSeconds), mayYield);
         nowSeconds = this.#clock.monotonicSeconds();
       }
     } finally {
@@ -134,15 +135,20 @@ export class StreamLoop {
     return soonestSeconds;
   }
 
+  #isDue(nowSeconds: number): boolean {
+    for (const task of this.#tasks) if (task.dueSeconds <= nowSeconds) return true;
+    return false;
+  }
+
   #hasDescriptors(): boolean {
     for (const task of this.#tasks) if (task.descriptor !== null) return true;
     return false;
   }
 
-  #wait(seconds: number, hasWorked: boolean): void {
+  #wait(seconds: number, mayYield: boolean): void {
     const isAwake = seconds < SHORTEST_SLEEP_SECONDS;
-    // Awake for nothing: others may want this CPU more.
-    if (isAwake && !hasWorked) this.io?.yieldCpu();
+    // Awake for nothing: others may want this CPU more. One that waits for its very moment keeps it.
+    if (isAwake && mayYield) this.io?.yieldCpu();
     if (this.#waiter === null) {
       if (!isAwake) Atomics.wait(this.#sleeper, 0, 0, seconds * 1000);
       return;

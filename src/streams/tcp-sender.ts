@@ -42,6 +42,8 @@ export class TcpSendTransport implements SendTransport {
     this.#writeBytes = Math.min(spec.lengthBytes, this.#buffer.length);
   }
 
+  async check(): Promise<void> {}
+
   async open(events: SendEvents): Promise<void> {
     const { remoteAddress, remotePort } = this.#spec;
     const where = `${remoteAddress} port ${remotePort}`;
@@ -99,7 +101,10 @@ export class TcpSendTransport implements SendTransport {
   #suitLink(): void {
     this.#limitUnsent();
     if (this.#spec.writeSize === "length") return;
-    this.#writeBytes = Math.max(this.#spec.lengthBytes, Math.min(this.#unsent.bytes / 4, this.#buffer.length));
+    this.#writeBytes = Math.max(
+      this.#spec.lengthBytes,
+      Math.min(Math.floor(this.#unsent.bytes / 4), this.#buffer.length),
+    );
   }
 
   /** Without it (Windows) a slow link only takes longer to drain. */

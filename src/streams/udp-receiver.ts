@@ -30,6 +30,8 @@ const LINGER_MS = 1000;
 const AUTO_BUFFER_BYTES = 4 * 1024 * 1024;
 /** The kernel keeps a small packet in 12 times its size; and a burst is to find room too. */
 const BUFFER_PER_WAITING_BYTE = 16;
+/** No packet waits longer to be read. */
+const LONGEST_WAIT_SECONDS = 10;
 /** Below this rate every packet is to have an arrival time of its own, and one read for each costs little. */
 const OFFLOAD_FROM_BYTES_PER_SECOND = 100e6 / 8;
 
@@ -125,8 +127,9 @@ export class UdpReceiveTransport implements ReceiveTransport {
     const bytes = reader.read(fd);
     if (bytes < 0) return 0;
     const arrivalSeconds = this.#arrivals.monotonicSecondsOf(reader.arrivalWallSeconds);
-    // An arrival that is not told, or lies in the future because a clock was set, is now at the latest.
-    const receivedSeconds = arrivalSeconds <= nowSeconds ? arrivalSeconds : nowSeconds;
+    // An arrival that is not told, or lies in the future or far back because the clock was set, counts as now.
+    const isLikely = arrivalSeconds <= nowSeconds && arrivalSeconds > nowSeconds - LONGEST_WAIT_SECONDS;
+    const receivedSeconds = isLikely ? arrivalSeconds : nowSeconds;
     this.#group(reader, bytes, reader.segmentBytes || bytes, receivedSeconds, () => reader.address());
     // An empty datagram was read too.
     return Math.max(1, bytes);

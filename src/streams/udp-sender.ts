@@ -35,6 +35,9 @@ const PASSING_REFUSALS: ReadonlySet<string | null> = new Set([
  */
 const OFFLOAD_REFUSALS: ReadonlySet<string> = new Set(["EINVAL", "EIO", "EMSGSIZE", "EOPNOTSUPP"]);
 
+/** A router's "fragmentation needed" for an earlier packet, which a socket tells once; the next send goes by it. */
+const PENDING = "EMSGSIZE";
+
 type UdpSocket = Bun.udp.ConnectedSocket<"buffer">;
 
 /** Sends numbered, stamped packets; only those that the system took are counted. */
@@ -68,12 +71,20 @@ export class UdpSendTransport implements SendTransport {
     this.#batches = this.#packets.each.map((_, last) => this.#packets.each.slice(0, last + 1));
   }
 
+  async check(): Promise<void> {
+    if (this.#spec.offload !== "on") return;
+    const probe = await Bun.udpSocket({ hostname: localAddressFor(this.#spec) });
+    const fd = descriptorOf(probe);
+    const granted = fd === null ? null : setUdpSegmentation(fd, this.#spec.lengthBytes);
+    probe.close();
+    if (granted?.ok !== true) throw offloadRefused(granted?.message ?? "the socket has no descriptor");
+  }
+
   async open(events: SendEvents): Promise<void> {
     const { remoteAddress, remotePort } = this.#spec;
     this.#onWritable = () => events.onWritable();
     this.#socket = await Bun.udpSocket({
-      // Bun makes an IPv4 socket unless told otherwise (bun-findings).
-      hostname: remoteAddress.includes(":") ? "::" : "0.0.0.0",
+      hostname: localAddressFor(this.#spec),
       connect: { hostname: remoteAddress, port: remotePort },
       socket: {
         data: () => {},
@@ -126,12 +137,16 @@ export class UdpSendTransport implements SendTransport {
     if (this.#io === null || fd === null || (count > 1 && !this.#isOffloaded)) {
       return this.#offerEach(this.#batches[count - 1] ?? []);
     }
-    const taken = this.#io.send(fd, this.#packets.bytes, count * this.#spec.lengthBytes);
+    const bytes = count * this.#spec.lengthBytes;
+    let taken = this.#io.send(fd, this.#packets.bytes, bytes);
+    if (!this.#isOffloaded && taken < NOT_NOW && refusalName(taken) === PENDING) {
+      taken = this.#io.send(fd, this.#packets.bytes, bytes);
+    }
     // The kernel takes such a batch whole, or not at all.
     if (taken >= 0) return count;
     if (taken === NOT_NOW) return 0;
     const refusal = refusalName(taken);
-    if (count > 1 && OFFLOAD_REFUSALS.has(refusal)) {
+    if (this.#isOffloaded && OFFLOAD_REFUSALS.has(refusal)) {
       this.#fallBack(fd, refusal);
       return this.#offerEach(this.#batches[count - 1] ?? []);
     }
@@ -139,11 +154,13 @@ export class UdpSendTransport implements SendTransport {
   }
 
   /** The same through Bun, packet by packet. */
-  #offerEach(packets: readonly Uint8Array[]): number {
+  #offerEach(packets: readonly Uint8Array[], isAgain = false): number {
     try {
       return this.#socket?.sendMany(packets) ?? 0;
     } catch (error) {
-      return this.#refused(systemCodeOf(error), messageOf(error), error);
+      const code = systemCodeOf(error);
+      if (code === PENDING && !isAgain) return this.#offerEach(packets, true);
+      return this.#refused(code, messageOf(error), error);
     }
   }
 
@@ -167,7 +184,7 @@ export class UdpSendTransport implements SendTransport {
     const granted = setUdpSegmentation(fd, lengthBytes);
     this.#isOffloaded = granted.ok;
     if (granted.ok) return;
-    if (offload === "on") throw new RperfError("offload-refused", `no UDP offload here: ${granted.message}`);
+    if (offload === "on") throw offloadRefused(granted.message);
     this.#emit({ type: "debug", message: `no UDP offload here: ${granted.message}` });
   }
 
@@ -184,4 +201,13 @@ export class UdpSendTransport implements SendTransport {
     const fd = this.#socket === null ? null : descriptorOf(this.#socket);
     grantSendBuffer(fd, this.#spec, { offload: this.#isOffloaded }, this.#emit);
   }
+}
+
+/** Bun makes an IPv4 socket unless told otherwise (bun-findings). */
+function localAddressFor({ remoteAddress }: SenderSpec): string {
+  return remoteAddress.includes(":") ? "::" : "0.0.0.0";
+}
+
+function offloadRefused(why: string): RperfError {
+  return new RperfError("offload-refused", `no UDP offload here: ${why}`);
 }

@@ -293,21 +293,15 @@ linux.describe("totals with omitted time", () => {
 
   for (const [direction, flags] of DIRECTIONS) {
     for (const mode of ["auto", "on", "off"]) {
-      test.each([
-        ["1m", MEGABIT],
-        ["300m", 300 * MEGABIT],
-        ["0", null],
-      ])(`${direction}, offload ${mode}, at %s`, async (rate, bytesPerSecond) => {
+      test.each(["1m", "300m", "0"])(`${direction}, offload ${mode}, at %s`, async (rate) => {
         const client = ["-c", "127.0.0.1", "-p", port, "-u", "-t", "1.8", "-O", "1", "-P", "2", "-f", "json"];
         const result = await run(rperf(...client, "-b", rate, "--offload", mode, ...flags));
         const document = expectWhole(result);
         expect(result.stderr).toBe("");
-        if (bytesPerSecond === null) return;
+        if (rate !== "1m") return;
+        // The boundary falls between two packets.
         for (const { intervals } of document.streams) {
-          // The boundary falls between two packets, or two batches of a millisecond; a busy machine may send less.
-          const excessBytes = intervals.summary.bytes_sent - 0.8 * bytesPerSecond;
-          expect(excessBytes).toBeLessThan(1032 + 0.005 * bytesPerSecond);
-          if (rate === "1m") expect(excessBytes).toBeGreaterThan(-2 * 1032);
+          expect(Math.abs(intervals.summary.bytes_sent - 0.8 * MEGABIT)).toBeLessThan(2 * 1032);
         }
       });
     }
