@@ -11,13 +11,14 @@ const MAX_DISCARD_BYTES = 1024 * 1024;
 /** What `DirectIo`'s calls return, beside counts, when nothing can be moved for now; every other refusal is below it. */
 export const NOT_NOW = -1;
 
+export type Address = ReturnType<typeof ptr>;
+
 /** Calls on the descriptors of Bun's sockets that Bun itself does not make; none of them waits. */
 export interface DirectIo {
-  /**
-   * Sends from `buffer`; gives the bytes taken, `NOT_NOW`, or a refusal for `refusalName`. The buffer is read before the
-   * call returns.
-   */
-  send(fd: number, buffer: Uint8Array, bytes: number): number;
+  /** Where `send` finds the memory; good for as long as the caller holds the buffer, which must be one of its own. */
+  addressOf(buffer: ArrayBuffer): Address;
+  /** Sends from this memory, which is read before the call returns: the bytes taken, `NOT_NOW`, or a refusal. */
+  send(fd: number, memory: Uint8Array | Address, bytes: number): number;
   /** Reads what a TCP connection has and throws it away: how many bytes, 0 at its end, `NOT_NOW`, or a refusal. */
   discard(fd: number): number;
   /** A second descriptor of the same socket, to be closed by whoever gets it; or a refusal. */
@@ -51,7 +52,11 @@ export function openDirectIo(): DirectIo | null {
   // The flag keeps the data where it is and this memory untouched; were it ignored, nothing else is overwritten.
   const nowhere = new Uint8Array(MAX_DISCARD_BYTES);
   return {
-    send: (fd, buffer, bytes) => outcomeOf(calls.send(fd, ptr(buffer), bytes, sendFlags), errno),
+    addressOf: (buffer) => ptr(buffer),
+    send: (fd, memory, bytes) => {
+      const address = typeof memory === "number" ? memory : ptr(memory);
+      return outcomeOf(calls.send(fd, address, bytes, sendFlags), errno);
+    },
     discard: (fd) => outcomeOf(calls.recv(fd, ptr(nowhere), MAX_DISCARD_BYTES, discardFlags), errno),
     duplicate: (fd) => outcomeOf(calls.fcntl(fd, options.duplicate, 0), errno),
     yieldCpu: () => void calls.sched_yield(),

@@ -17,8 +17,8 @@ export function fillPattern(buffer: Uint8Array, headerBytes: number): void {
   for (let i = headerBytes; i < buffer.length; i++) buffer[i] = i & 0xff;
 }
 
-export function makeTcpBuffer(testId: TestId, lengthBytes: number): Uint8Array {
-  const buffer = new Uint8Array(lengthBytes);
+export function makeTcpBuffer(testId: TestId, lengthBytes: number): Uint8Array<ArrayBuffer> {
+  const buffer = new Uint8Array(new ArrayBuffer(lengthBytes));
   buffer.set(testId);
   fillPattern(buffer, TEST_ID_BYTES);
   return buffer;

@@ -31,7 +31,7 @@ const NANOSECONDS_PER_SECOND = 1e9;
 
 /** The memory of packets that leave together, one behind the other, stamped anew for each send. */
 export class UdpPackets {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   /** Each packet by itself, in the same memory. */
   readonly each: readonly Uint8Array[];
   readonly #lengthBytes: number;
@@ -44,7 +44,7 @@ export class UdpPackets {
 
   constructor(testId: TestId, lengthBytes: number, count: number) {
     this.#lengthBytes = lengthBytes;
-    this.bytes = new Uint8Array(lengthBytes * count);
+    this.bytes = new Uint8Array(new ArrayBuffer(lengthBytes * count));
     this.#view = new DataView(this.bytes.buffer);
     this.#words = new Int32Array(this.bytes.buffer, 0, Math.floor(this.bytes.length / BYTES_PER_WORD));
     this.each = Array.from({ length: count }, (_, i) => this.bytes.subarray(i * lengthBytes, (i + 1) * lengthBytes));

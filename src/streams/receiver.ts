@@ -21,8 +21,8 @@ const MAX_RUN_SECONDS = 0.001;
 export interface ReceiveEvents {
   /** Data is there, since `atSeconds` on the monotonic clock; called before it is counted. */
   onData(atSeconds: number): void;
-  /** The sender said that the data ends here. */
-  onEnd(): void;
+  /** The sender said that the data ends here, at `atSeconds`. */
+  onEnd(atSeconds: number): void;
   onLost(message: string): void;
   onWarning(message: string): void;
 }
@@ -77,7 +77,7 @@ export class Receiver implements Stream, LoopTask {
     try {
       const port = await this.#transport.open({
         onData: (atSeconds) => this.#data(atSeconds),
-        onEnd: () => this.#end(this.#clock.monotonicSeconds()),
+        onEnd: (atSeconds) => this.#end(atSeconds),
         onLost: (message) => this.#fail("stream-failed", message),
         onWarning: (message) => this.#emit({ type: "warning", message }),
       });

@@ -14,6 +14,7 @@ const EARLY_TURN_ROOM_SECONDS = 0.0003;
 const TIMER_LATENESS_SECONDS = 0.0025;
 /** Sleeping and waking takes longer than this: a wait that is shorter is spent awake. */
 const SHORTEST_SLEEP_SECONDS = 20e-6;
+
 export type Readiness = "readable" | "writable";
 
 /** One stream's share of the loop. */

@@ -154,7 +154,7 @@ export class TcpReceiveTransport implements ReceiveTransport {
   #over(socket: Bun.Socket<Candidate>, events: ReceiveEvents, failure: string | null): void {
     this.#candidates.delete(socket);
     if (socket !== this.#admitted) return;
-    if (failure === null) events.onEnd();
+    if (failure === null) events.onEnd(this.#clock.monotonicSeconds());
     else events.onLost(`receiving from ${socket.remoteAddress}: ${failure}`);
   }
 }

@@ -1,5 +1,5 @@
 import { descriptorOf } from "../../ffi/descriptor.ts";
-import { type DirectIo, NOT_NOW, refusalName } from "../../ffi/direct-io.ts";
+import { type Address, type DirectIo, NOT_NOW, refusalName } from "../../ffi/direct-io.ts";
 import { limitPacingRate, limitUnsent } from "../../ffi/sockopt.ts";
 import { DeadlineError, withDeadline } from "../clock.ts";
 import { CONNECT_TIMEOUT_SECONDS } from "../config/limits.ts";
@@ -24,7 +24,8 @@ export class TcpSendTransport implements SendTransport {
   readonly #spec: SenderSpec;
   readonly #io: DirectIo | null;
   readonly #emit: Emit;
-  readonly #buffer: Uint8Array;
+  readonly #buffer: Uint8Array<ArrayBuffer>;
+  readonly #address: Address | null;
   /** The most of one write for now. */
   #writeBytes: number;
   #socket: Bun.Socket | null = null;
@@ -39,6 +40,7 @@ export class TcpSendTransport implements SendTransport {
     // oxlint-disable-next-line typescript/unbound-method -- named here, not called
     spareCompiler([this.#write]);
     this.#buffer = makeTcpBuffer(spec.testId, writeBytesOf(spec));
+    this.#address = io?.addressOf(this.#buffer.buffer) ?? null;
     this.#writeBytes = Math.min(spec.lengthBytes, this.#buffer.length);
   }
 
@@ -117,8 +119,9 @@ export class TcpSendTransport implements SendTransport {
     const socket = this.#socket;
     if (socket === null) return 0;
     const fd = this.awaitedDescriptor;
-    if (fd === null || this.#io === null) return Math.max(0, socket.write(this.#buffer, 0, bytes));
-    const taken = this.#io.send(fd, this.#buffer, bytes);
+    if (fd === null || this.#io === null || this.#address === null)
+      return Math.max(0, socket.write(this.#buffer, 0, bytes));
+    const taken = this.#io.send(fd, this.#address, bytes);
     if (taken >= NOT_NOW) return Math.max(0, taken);
     const { remoteAddress, remotePort } = this.#spec;
     throw new Error(`sending to ${remoteAddress} port ${remotePort}: ${refusalName(taken)}`);

@@ -153,7 +153,7 @@ export class UdpReceiveTransport implements ReceiveTransport {
       if (this.#isOver) return;
       const lengthBytes = Math.min(segmentBytes, bytes - at);
       const kind = this.#packets.read(memory.view, at, lengthBytes);
-      if (kind === "end") return this.#events?.onEnd();
+      if (kind === "end") return this.#events?.onEnd(receivedSeconds);
       if (kind === "foreign") return this.#warnOfForeign(addressOf);
       if (at === 0) this.#events?.onData(receivedSeconds);
       at += lengthBytes;

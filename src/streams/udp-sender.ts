@@ -1,5 +1,5 @@
 import { descriptorOf } from "../../ffi/descriptor.ts";
-import { type DirectIo, NOT_NOW, refusalName } from "../../ffi/direct-io.ts";
+import { type Address, type DirectIo, NOT_NOW, refusalName } from "../../ffi/direct-io.ts";
 import { setUdpSegmentation } from "../../ffi/sockopt.ts";
 import { MAX_UDP_LENGTH_BYTES, UDP_HEADER_BYTES } from "../config/limits.ts";
 import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
@@ -48,8 +48,11 @@ export class UdpSendTransport implements SendTransport {
   readonly #emit: Emit;
   readonly #framedBytes: number;
   readonly #packets: UdpPackets;
+  readonly #address: Address | null;
   readonly #batches: readonly (readonly Uint8Array[])[];
   #socket: UdpSocket | null = null;
+  /** Of the socket, as long as it is open: asking it for each send takes longer than the rest. */
+  #fd: number | null = null;
   /** The kernel splits what is sent at once. */
   #isOffloaded = false;
   #nextPacketId = 0;
@@ -68,6 +71,7 @@ export class UdpSendTransport implements SendTransport {
     // oxlint-disable-next-line typescript/unbound-method -- named here, not called
     spareCompiler([this.#offer]);
     this.#packets = new UdpPackets(spec.testId, spec.lengthBytes, mostBatchPackets);
+    this.#address = io?.addressOf(this.#packets.bytes.buffer) ?? null;
     this.#batches = this.#packets.each.map((_, last) => this.#packets.each.slice(0, last + 1));
   }
 
@@ -92,13 +96,13 @@ export class UdpSendTransport implements SendTransport {
         error: () => {},
       },
     });
+    this.#fd = descriptorOf(this.#socket);
     this.#askForOffload();
     this.#tellFacts();
   }
 
   get awaitedDescriptor(): number | null {
-    if (this.#io === null || this.#wasRefused || this.#socket === null) return null;
-    return descriptorOf(this.#socket);
+    return this.#io === null || this.#wasRefused ? null : this.#fd;
   }
 
   leastBytes(): number {
@@ -129,18 +133,19 @@ export class UdpSendTransport implements SendTransport {
   close(): void {
     this.#socket?.close();
     this.#socket = null;
+    this.#fd = null;
   }
 
   /** How many of the stamped packets the system took, from the first on. */
   #offer(count: number): number {
-    const fd = this.#socket === null ? null : descriptorOf(this.#socket);
-    if (this.#io === null || fd === null || (count > 1 && !this.#isOffloaded)) {
+    const fd = this.#fd;
+    if (this.#io === null || this.#address === null || fd === null || (count > 1 && !this.#isOffloaded)) {
       return this.#offerEach(this.#batches[count - 1] ?? []);
     }
     const bytes = count * this.#spec.lengthBytes;
-    let taken = this.#io.send(fd, this.#packets.bytes, bytes);
+    let taken = this.#io.send(fd, this.#address, bytes);
     if (!this.#isOffloaded && taken < NOT_NOW && refusalName(taken) === PENDING) {
-      taken = this.#io.send(fd, this.#packets.bytes, bytes);
+      taken = this.#io.send(fd, this.#address, bytes);
     }
     // The kernel takes such a batch whole, or not at all.
     if (taken >= 0) return count;
@@ -179,7 +184,7 @@ export class UdpSendTransport implements SendTransport {
 
   #askForOffload(): void {
     const { offload, lengthBytes } = this.#spec;
-    const fd = this.#socket === null ? null : descriptorOf(this.#socket);
+    const fd = this.#fd;
     if (offload === "off" || fd === null) return;
     const granted = setUdpSegmentation(fd, lengthBytes);
     this.#isOffloaded = granted.ok;
@@ -198,8 +203,7 @@ export class UdpSendTransport implements SendTransport {
   }
 
   #tellFacts(): void {
-    const fd = this.#socket === null ? null : descriptorOf(this.#socket);
-    grantSendBuffer(fd, this.#spec, { offload: this.#isOffloaded }, this.#emit);
+    grantSendBuffer(this.#fd, this.#spec, { offload: this.#isOffloaded }, this.#emit);
   }
 }
 
