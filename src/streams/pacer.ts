@@ -1,5 +1,10 @@
 /** How far behind its plan a stream may fall before the rest is forgiven: what a stalled link may burst later. */
 const MAX_DEBT_SECONDS = 1;
+/** An even stream that is so far behind, for its machine is too busy to wake it for each slice … */
+const FAR_BEHIND_SECONDS = 0.01;
+/** … may send so much time of its rate at once, but no more than this. */
+const MOST_AT_ONCE_SECONDS = 0.001;
+const MOST_AT_ONCE_BYTES = 62_500;
 /** Behind its plan, an even stream leaves this much faster until it has caught up. */
 const CATCH_UP_SPEED = 2;
 
@@ -20,6 +25,8 @@ export class Pacer {
   readonly #pace: Pace;
   /** What leaves with one slice of an even stream: at least a unit. */
   readonly #sliceBytes: number;
+  /** The same far behind the plan. */
+  readonly #mostBytes: number;
   #forgivenBytes = 0;
   /** Of an even stream: when the next slice may leave. */
   #notBeforeSeconds = -Infinity;
@@ -27,6 +34,8 @@ export class Pacer {
   constructor(pace: Pace) {
     this.#pace = pace;
     this.#sliceBytes = Math.max(pace.unitBytes, pace.bandwidthBytesPerSecond * pace.sliceSeconds);
+    const millisecondBytes = pace.bandwidthBytesPerSecond * MOST_AT_ONCE_SECONDS;
+    this.#mostBytes = Math.max(this.#sliceBytes, Math.min(millisecondBytes, MOST_AT_ONCE_BYTES));
   }
 
   /** Bytes that may leave now; everything the plan holds in the end is bandwidth × duration, exactly. */
@@ -35,7 +44,9 @@ export class Pacer {
     if (bandwidthBytesPerSecond === 0) return Infinity;
     const owedBytes = this.owedBytes(elapsedSeconds, sentBytes);
     if (!isEven) return owedBytes;
-    return elapsedSeconds < this.#notBeforeSeconds ? Math.min(0, owedBytes) : Math.min(owedBytes, this.#sliceBytes);
+    if (elapsedSeconds < this.#notBeforeSeconds) return Math.min(0, owedBytes);
+    const isFarBehind = owedBytes > FAR_BEHIND_SECONDS * bandwidthBytesPerSecond;
+    return Math.min(owedBytes, isFarBehind ? this.#mostBytes : this.#sliceBytes);
   }
 
   /** Bytes of the plan that should have left by now and have not; what is more than a second old is forgiven. */

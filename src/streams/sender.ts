@@ -131,6 +131,7 @@ export class Sender implements Stream, LoopTask {
     this.#pacer = new Pacer(this.#pace);
     this.#originSeconds = this.#clock.monotonicSeconds();
     this.#cutter = new IntervalCutter(this.#originSeconds, this.#spec.intervalSeconds);
+    this.leadSeconds = leadOf(this.#pace);
     this.dueSeconds = this.#originSeconds;
     this.#loop.add(this);
   }
@@ -155,7 +156,7 @@ export class Sender implements Stream, LoopTask {
       const maySend = !this.#isBlocked && dueBytes >= this.#transport.leastBytes();
       if (isOver && !this.#isToSendMore(elapsedSeconds)) this.#finish();
       else if (!maySend) {
-        this.#waitForNext(elapsedSeconds);
+        this.dueSeconds = this.#originSeconds + this.#nextSeconds(elapsedSeconds);
         break;
       } else {
         const sentBytes = this.#send(dueBytes, nowSeconds, elapsedSeconds);
@@ -168,13 +169,6 @@ export class Sender implements Stream, LoopTask {
       }
     }
     return hasSent;
-  }
-
-  #waitForNext(elapsedSeconds: number): void {
-    this.dueSeconds = this.#originSeconds + this.#nextSeconds(elapsedSeconds);
-    // Packets that are late are waited for awake: where waking takes longer than their time, they would stay late.
-    const isBehind = this.#pace.unitBytes > 1 && this.#pacer.isBehind(elapsedSeconds, this.#sentBytes);
-    this.leadSeconds = isBehind ? this.#pace.sliceSeconds : leadOf(this.#pace);
   }
 
   broken(message: string): void {

@@ -135,7 +135,7 @@ describe.each(EVEN)("evenly, %s", (_name, family, bandwidthBytesPerSecond) => {
     expect(leastSpacing(sendings, bandwidthBytesPerSecond)).toBeGreaterThan(1 - 1e-6);
   });
 
-  test("late wake-ups: all is sent, at most a batch at once, and no two batches together", () => {
+  test("late wake-ups: all is sent, little at once, and no two batches together", () => {
     // A stall takes as long again to make up for; what comes sooner would be too much in the end.
     const mostStallSeconds = Math.min(MOST_LATE_SECONDS, 2000 * sliceSeconds);
     const stalls = fc.array(fc.double({ min: 0, max: mostStallSeconds, noNaN: true }), { minLength: 1, maxLength: 5 });
@@ -151,7 +151,9 @@ describe.each(EVEN)("evenly, %s", (_name, family, bandwidthBytesPerSecond) => {
         const sendings = simulate(pace, { lateSeconds });
         expectWhole(sendings, pace);
         expectNeverAhead(sendings, pace);
-        expect(largestOf(sendings)).toBeLessThanOrEqual(batchBytes + unitBytes * 1e-3);
+        // Far behind, a millisecond of the rate at once, as far as that is one offload unit.
+        const mostBytes = Math.max(batchBytes, Math.min(bandwidthBytesPerSecond / 1000, 62_500));
+        expect(largestOf(sendings)).toBeLessThanOrEqual(mostBytes + unitBytes * 1e-3);
         expect(leastSpacing(sendings, bandwidthBytesPerSecond)).toBeGreaterThan(0.5 - 1e-6);
         // It has caught up by the time of each next stall: not more is owed than a few batches.
         for (let i = 1; i <= stallsSeconds.length; i++) {
