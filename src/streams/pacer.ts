@@ -69,14 +69,14 @@ export class Pacer {
 
   /** When to ask again, having sent what was due. */
   nextSeconds(elapsedSeconds: number, sentBytes: number): number {
-    if (this.isBehind(elapsedSeconds, sentBytes) && this.#notBeforeSeconds > elapsedSeconds) {
+    if (this.#isBehind(elapsedSeconds, sentBytes) && this.#notBeforeSeconds > elapsedSeconds) {
       return this.#notBeforeSeconds;
     }
     return this.#slicesBegun(elapsedSeconds) * this.#pace.sliceSeconds;
   }
 
   /** Whether an even stream should have sent more by now than it was let to. */
-  isBehind(elapsedSeconds: number, sentBytes: number): boolean {
+  #isBehind(elapsedSeconds: number, sentBytes: number): boolean {
     return this.#pace.isEven && this.owedBytes(elapsedSeconds, sentBytes) >= this.#pace.unitBytes;
   }
 
