@@ -1,5 +1,5 @@
 import { directIoCalls, ptr } from "./libc.ts";
-import { type DirectIo, platform } from "./platform.ts";
+import { type DirectIoNumbers, platform } from "./platform.ts";
 import { NOT_NOW, outcomeOf } from "./direct-io.ts";
 
 /** The largest datagram, or group of datagrams that the kernel gathered (udp(7), UDP_GRO). */
@@ -32,7 +32,7 @@ export class DatagramReader {
   segmentBytes = 0;
   /** On the system's wall clock, as `wallSeconds` gives it; NaN = not told. */
   arrivalWallSeconds = Number.NaN;
-  readonly #options: DirectIo;
+  readonly #options: DirectIoNumbers;
   readonly #libc: NonNullable<ReturnType<typeof directIoCalls>>;
   // Over buffers of their own: the engine moves the memory of a small array when a view of it is first asked for.
   readonly #address = new Uint8Array(new ArrayBuffer(ADDRESS_BYTES));
@@ -45,7 +45,7 @@ export class DatagramReader {
   /** Times are told since this second: near zero, a number keeps its nanoseconds. */
   readonly #baseSecond: number;
 
-  constructor(options: DirectIo, libc: NonNullable<ReturnType<typeof directIoCalls>>) {
+  constructor(options: DirectIoNumbers, libc: NonNullable<ReturnType<typeof directIoCalls>>) {
     this.#options = options;
     this.#libc = libc;
     this.#vector[0] = BigInt(ptr(this.bytes));

@@ -23,11 +23,11 @@ export interface Platform {
   readonly unsentLimitOption: number | null;
   readonly hasThreadAffinity: boolean;
   /** Input and output on the descriptors of Bun's sockets, past Bun. */
-  readonly directIo: DirectIo | null;
+  readonly directIo: DirectIoNumbers | null;
 }
 
 /** Flags and options of calls that go past Bun's sockets, and of what only those calls can tell or do. */
-export interface DirectIo {
+export interface DirectIoNumbers {
   /** Of send(2) and recv(2): never wait. */
   readonly dontWait: number;
   /** Of send(2): a closed connection is an error, and no SIGPIPE. */

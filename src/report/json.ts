@@ -38,11 +38,7 @@ export function toJsonDocument(result: TestResult) {
 
 function configDocument(config: TestConfig, ipVersion: 4 | 6) {
   return {
-    common: {
-      family: config.family,
-      length: config.lengthBytes,
-      streams: config.parallel,
-    },
+    common: { family: config.family, length: config.lengthBytes, streams: config.parallel },
     upload: {
       bandwidth: config.bandwidthBytesPerSecond,
       duration: config.durationSeconds,

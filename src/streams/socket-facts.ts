@@ -10,15 +10,19 @@ export function bindThread(spec: StreamSpec, emit: Emit): void {
   if (!outcome.ok) emit({ type: "warning", message: outcome.message });
 }
 
-const NO_FACTS: SocketFacts = {
-  sendBufferBytes: null,
-  receiveBufferBytes: null,
-  affinityCpu: null,
-  offload: null,
-  timestamps: null,
-  pacing: null,
-  writeBytes: null,
-};
+/** Facts of a side that tells these alone. */
+export function factsOf(told: Partial<SocketFacts>): SocketFacts {
+  return {
+    sendBufferBytes: null,
+    receiveBufferBytes: null,
+    affinityCpu: null,
+    offload: null,
+    timestamps: null,
+    pacing: null,
+    writeBytes: null,
+    ...told,
+  };
+}
 
 /** Sets the send buffer if the spec asks for one, and tells what is in force. */
 export function grantSendBuffer(fd: number | null, spec: SenderSpec, known: Partial<SocketFacts>, emit: Emit): void {
@@ -48,7 +52,7 @@ export function tellReceiveBuffer(
 }
 
 function tell(known: Partial<SocketFacts>, spec: StreamSpec, emit: Emit): void {
-  emit({ type: "socket", facts: { ...NO_FACTS, affinityCpu: boundCpu(spec), ...known } });
+  emit({ type: "socket", facts: factsOf({ affinityCpu: boundCpu(spec), ...known }) });
 }
 
 /** Raises the receive buffer to `bytes`, as far as the system allows; a larger one stays. */

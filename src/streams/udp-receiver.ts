@@ -4,7 +4,6 @@ import { descriptorOf } from "../../ffi/descriptor.ts";
 import { enableArrivalTimes, enableUdpReceiveOffload } from "../../ffi/sockopt.ts";
 import type { Clock } from "../clock.ts";
 import { UDP_HEADER_BYTES } from "../config/limits.ts";
-import { RperfError } from "../errors.ts";
 import { UdpPacketReader } from "../protocol/udp-packet.ts";
 import type { ReceiveInterval } from "../stats/interval.ts";
 import { type Cut, overlapBeforeSeconds } from "../stats/interval-cutter.ts";
@@ -12,6 +11,7 @@ import { UdpReceiveStats } from "../stats/udp-receive.ts";
 import { type AdoptedSocket, adoptDatagrams } from "./adopt-datagrams.ts";
 import { ArrivalClock } from "./arrival-clock.ts";
 import { bindFromPool } from "./bind-from-pool.ts";
+import { grantOffload } from "./grant-offload.ts";
 import type { ReceiveEvents, ReceiveTransport } from "./receiver.ts";
 import { spareCompiler } from "./spare-compiler.ts";
 import { grantReceiveBuffer, raiseReceiveBuffer, readBuffer } from "./socket-facts.ts";
@@ -190,10 +190,6 @@ export class UdpReceiveTransport implements ReceiveTransport {
     if (offload === "off" || fd === null || !this.#isAdopted) return false;
     const isSlow = bandwidthBytesPerSecond !== null && bandwidthBytesPerSecond !== 0;
     if (offload === "auto" && isSlow && bandwidthBytesPerSecond < OFFLOAD_FROM_BYTES_PER_SECOND) return false;
-    const granted = enableUdpReceiveOffload(fd);
-    if (granted.ok) return true;
-    if (offload === "on") throw new RperfError("offload-refused", `no UDP offload here: ${granted.message}`);
-    this.#emit({ type: "debug", message: `no UDP offload here: ${granted.message}` });
-    return false;
+    return grantOffload(enableUdpReceiveOffload(fd), offload, this.#emit);
   }
 }

@@ -1,9 +1,11 @@
 import { descriptorOf } from "../../ffi/descriptor.ts";
 import { type Address, type DirectIo, NOT_NOW, refusalName } from "../../ffi/direct-io.ts";
+import type { Outcome } from "../../ffi/platform.ts";
 import { setUdpSegmentation } from "../../ffi/sockopt.ts";
 import { MAX_UDP_LENGTH_BYTES, UDP_HEADER_BYTES } from "../config/limits.ts";
-import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
+import { messageOf, systemCodeOf } from "../errors.ts";
 import { END_MARKER_COPIES, UdpPackets } from "../protocol/udp-packet.ts";
+import { grantOffload } from "./grant-offload.ts";
 import type { PacingAbilities } from "./pace-plan.ts";
 import type { SendEvents, SendProgress, SendTransport } from "./sender.ts";
 import { spareCompiler } from "./spare-compiler.ts";
@@ -79,9 +81,12 @@ export class UdpSendTransport implements SendTransport {
     if (this.#spec.offload !== "on") return;
     const probe = await Bun.udpSocket({ hostname: localAddressFor(this.#spec) });
     const fd = descriptorOf(probe);
-    const granted = fd === null ? null : setUdpSegmentation(fd, this.#spec.lengthBytes);
+    const granted: Outcome<null> =
+      fd === null
+        ? { ok: false, supported: true, message: "the socket has no descriptor" }
+        : setUdpSegmentation(fd, this.#spec.lengthBytes);
     probe.close();
-    if (granted?.ok !== true) throw offloadRefused(granted?.message ?? "the socket has no descriptor");
+    grantOffload(granted, "on", this.#emit);
   }
 
   async open(events: SendEvents): Promise<void> {
@@ -186,11 +191,7 @@ export class UdpSendTransport implements SendTransport {
     const { offload, lengthBytes } = this.#spec;
     const fd = this.#fd;
     if (offload === "off" || fd === null) return;
-    const granted = setUdpSegmentation(fd, lengthBytes);
-    this.#isOffloaded = granted.ok;
-    if (granted.ok) return;
-    if (offload === "on") throw offloadRefused(granted.message);
-    this.#emit({ type: "debug", message: `no UDP offload here: ${granted.message}` });
+    this.#isOffloaded = grantOffload(setUdpSegmentation(fd, lengthBytes), offload, this.#emit);
   }
 
   /** In mid-test: what the batch held leaves packet by packet, as all that follows. */
@@ -210,8 +211,4 @@ export class UdpSendTransport implements SendTransport {
 /** Bun makes an IPv4 socket unless told otherwise (bun-findings). */
 function localAddressFor({ remoteAddress }: SenderSpec): string {
   return remoteAddress.includes(":") ? "::" : "0.0.0.0";
-}
-
-function offloadRefused(why: string): RperfError {
-  return new RperfError("offload-refused", `no UDP offload here: ${why}`);
 }

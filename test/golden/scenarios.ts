@@ -9,6 +9,9 @@ import type {
   UdpReceiveInterval,
   UdpSendInterval,
 } from "../../src/stats/interval.ts";
+import { factsOf } from "../../src/streams/socket-facts.ts";
+
+export { factsOf };
 
 export const STARTED_SECONDS = 1_795_417_668;
 
@@ -159,20 +162,6 @@ export function play(scenario: Scenario, reporter: Reporter): void {
     else reporter.sideEnded(streamIndex, happening.side, happening.reason?.message ?? null);
   }
   reporter.finished(resultOf(scenario));
-}
-
-/** Facts of a side that tells these alone. */
-export function factsOf(told: Partial<SocketFacts>): SocketFacts {
-  return {
-    sendBufferBytes: null,
-    receiveBufferBytes: null,
-    affinityCpu: null,
-    offload: null,
-    timestamps: null,
-    pacing: null,
-    writeBytes: null,
-    ...told,
-  };
 }
 
 const TCP_SENDER = factsOf({ sendBufferBytes: 425_984, affinityCpu: 1, pacing: "kernel", writeBytes: 131_072 });

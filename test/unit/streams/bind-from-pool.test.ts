@@ -4,23 +4,9 @@ import type { PortRange } from "../../../src/config/types.ts";
 import { RperfError } from "../../../src/errors.ts";
 import { bindFromPool, portsFrom } from "../../../src/streams/bind-from-pool.ts";
 import type { ReceiverSpec } from "../../../src/streams/spec.ts";
+import { receiverSpec } from "./recorder.ts";
 
-const SPEC: ReceiverSpec = {
-  role: "receiver",
-  family: "udp",
-  streamIndex: 0,
-  testId: new Uint8Array(16),
-  lengthBytes: 1024,
-  intervalSeconds: 1,
-  omitSeconds: 0,
-  affinityCpu: null,
-  bindAddress: "127.0.0.1",
-  ports: [],
-  firstChoice: 0,
-  offload: "auto",
-  bandwidthBytesPerSecond: null,
-  receiveBufferBytes: 0,
-};
+const SPEC = receiverSpec("udp");
 
 function systemError(code: string): Error {
   return Object.assign(new Error(`listen ${code}`), { code });

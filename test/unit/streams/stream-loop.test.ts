@@ -3,6 +3,7 @@ import { descriptorOf } from "../../../ffi/descriptor.ts";
 import { systemClock } from "../../../src/clock.ts";
 import { adoptDatagrams } from "../../../src/streams/adopt-datagrams.ts";
 import { type LoopTask, type Readiness, StreamLoop } from "../../../src/streams/stream-loop.ts";
+import { connectTcp } from "../ffi/sockets.ts";
 import { testsUnless } from "../../support/conditional.ts";
 import { eventually, within } from "../../support/eventually.ts";
 import { ROOT, run } from "../../support/process.ts";
@@ -357,26 +358,9 @@ direct.describe("descriptors", () => {
   test("a full connection runs its task once it takes more", async () => {
     const { io } = loop;
     if (io === null) throw new Error("no direct calls");
-    const accepted = Promise.withResolvers<Bun.Socket>();
-    const listener = Bun.listen({
-      hostname: "127.0.0.1",
-      port: 0,
-      socket: {
-        open: (socket) => {
-          socket.pause();
-          accepted.resolve(socket);
-        },
-        data: () => {},
-      },
-    });
-    const connection = await Bun.connect({ hostname: "127.0.0.1", port: listener.port, socket: { data: () => {} } });
-    const peer = await accepted.promise;
-    close.push(
-      () => connection.terminate(),
-      () => peer.terminate(),
-      () => listener.stop(true),
-    );
-    const fd = descriptorOf(connection) ?? NaN;
+    const connection = await connectTcp();
+    close.push(() => connection.close());
+    const fd = connection.nearFd;
     const buffer = new Uint8Array(1_000_000);
     while (io.send(fd, buffer, buffer.length) >= 0);
     const task = probe(Infinity, () => {
@@ -388,7 +372,7 @@ direct.describe("descriptors", () => {
     await Bun.sleep(60);
     expect(task.runs).toEqual([]);
     // The peer's buffer is emptied past Bun: it is paused.
-    const peerFd = descriptorOf(peer) ?? NaN;
+    const peerFd = connection.farFd;
     await eventually(
       "room",
       () => {
