@@ -17,4 +17,5 @@ export const darwin: Platform = {
   unsentLimitOption: 0x201,
   hasThreadAffinity: false,
   directIo: null,
+  rawSockets: null,
 };

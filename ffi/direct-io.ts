@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { directIoCalls, ptr } from "./libc.ts";
+import { directIoCalls, errorName, ptr } from "./libc.ts";
 import { platform } from "./platform.ts";
 
 /** Nothing to read, or no room to write, for now (EAGAIN, the same number as EWOULDBLOCK on Linux). */
@@ -34,11 +34,9 @@ export function outcomeOf(result: number, errno: () => number): number {
   return number === TRY_AGAIN || number === INTERRUPTED ? NOT_NOW : -number - 1;
 }
 
-const namesOfErrors = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
-
 /** The name of a refusal, such as `ECONNREFUSED`. */
 export function refusalName(refusal: number): string {
-  return namesOfErrors.get(-refusal - 1) ?? `errno ${-refusal - 1}`;
+  return errorName(-refusal - 1);
 }
 
 /** For this thread; null where the system has none of it. Kept by the caller: a call makes a new one. */

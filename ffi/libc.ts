@@ -1,4 +1,5 @@
 import { dlopen, FFIType, ptr, read } from "bun:ffi";
+import { constants } from "node:os";
 import type { Outcome } from "./platform.ts";
 import { platform } from "./platform.ts";
 
@@ -39,6 +40,27 @@ const DIRECT_IO_SYMBOLS = {
   clock_gettime: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
 } as const;
 
+const RAW_SOCKET_SYMBOLS = {
+  /** socket(2): family, type, protocol (0 = the one of the type) */
+  socket: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  /** bind(2): fd, const struct sockaddr *address, socklen_t length */
+  bind: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+  /** connect(2): fd, const struct sockaddr *address, socklen_t length */
+  connect: { args: [FFIType.i32, FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
+  /** getsockname(2): fd, struct sockaddr *address, socklen_t *length */
+  getsockname: { args: [FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
+  /** getpeername(2): fd, struct sockaddr *address, socklen_t *length */
+  getpeername: { args: [FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
+  /** close(2): fd */
+  close: { args: [FFIType.i32], returns: FFIType.i32 },
+  /** poll(2): struct pollfd *fds, nfds_t count, timeout in ms */
+  poll: { args: [FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
+  /** if_nametoindex(3): const char *name */
+  if_nametoindex: { args: [FFIType.ptr], returns: FFIType.u32 },
+  /** if_indextoname(3): index, char *name of IF_NAMESIZE bytes */
+  if_indextoname: { args: [FFIType.u32, FFIType.ptr], returns: FFIType.ptr },
+} as const;
+
 /** Opens libc with the given symbols by the first name that works; every Worker has a handle of its own. */
 function open<Symbols extends Parameters<typeof dlopen>[1]>(symbols: Symbols) {
   const errnoFunction = platform.errnoFunction;
@@ -70,6 +92,15 @@ export const affinityCalls = once(() => (platform.hasThreadAffinity ? open(AFFIN
 
 export const directIoCalls = once(() => (platform.directIo === null ? null : open(DIRECT_IO_SYMBOLS)));
 
+export const rawSocketCalls = once(() => (platform.rawSockets === null ? null : open(RAW_SOCKET_SYMBOLS)));
+
+const namesOfErrors = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+
+/** Such as `ECONNREFUSED`. */
+export function errorName(errno: number): string {
+  return namesOfErrors.get(errno) ?? `errno ${errno}`;
+}
+
 /** The answer for a system without the call. */
 export function notSupported(what: string): Outcome<never> {
   return { ok: false, supported: false, message: `${what} is not supported on ${platform.name}` };
@@ -77,7 +108,8 @@ export function notSupported(what: string): Outcome<never> {
 
 /** The answer for a call that the system refused. */
 export function refused(what: string, errno: number): Outcome<never> {
-  return { ok: false, supported: true, message: `${what} was refused by the system (errno ${errno})` };
+  const code = errorName(errno);
+  return { ok: false, supported: true, message: `${what} was refused by the system (${code})`, code };
 }
 
 export { ptr };

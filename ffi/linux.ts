@@ -32,4 +32,15 @@ export const linux: Platform = {
     timerSlack: 29,
     wallClock: 0,
   },
+  // include/linux/{socket,net}.h, include/uapi/linux/in6.h.
+  rawSockets: {
+    families: { ipv4: 2, ipv6: 10 },
+    types: { tcp: 1, udp: 2 },
+    typeFlags: 0o4000 | 0o2000000,
+    reuseAddress: 2,
+    reusePort: 15,
+    bindToDevice: 25,
+    error: 4,
+    ipv6: { level: 41, only: 26 },
+  },
 };

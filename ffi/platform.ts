@@ -5,7 +5,13 @@ import { unsupported } from "./unsupported.ts";
 /** What an operation beyond Bun's own sockets gave: not being supported here is an answer, not a crash. */
 export type Outcome<T> =
   | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly supported: boolean; readonly message: string };
+  | {
+      readonly ok: false;
+      readonly supported: boolean;
+      readonly message: string;
+      /** The name of the system's error, such as `EADDRINUSE`, where it was the system that refused. */
+      readonly code?: string;
+    };
 
 /** Numbers and names of one operating system, behind one signature; null = this system has no such thing. */
 export interface Platform {
@@ -24,6 +30,8 @@ export interface Platform {
   readonly hasThreadAffinity: boolean;
   /** Input and output on the descriptors of Bun's sockets, past Bun. */
   readonly directIo: DirectIoNumbers | null;
+  /** Sockets made past Bun. */
+  readonly rawSockets: RawSocketNumbers | null;
 }
 
 /** Flags and options of calls that go past Bun's sockets, and of what only those calls can tell or do. */
@@ -46,6 +54,30 @@ export interface DirectIoNumbers {
   readonly timerSlack: number;
   /** CLOCK_REALTIME of clock_gettime(2). */
   readonly wallClock: number;
+}
+
+/** What socket(2) and its kind are told, and how an address lies in memory (ffi/socket-address.ts). */
+export interface RawSocketNumbers {
+  readonly families: AddressFamilies;
+  readonly types: { readonly tcp: number; readonly udp: number };
+  /** SOCK_NONBLOCK | SOCK_CLOEXEC of socket(2). */
+  readonly typeFlags: number;
+  /** SO_REUSEADDR, SO_REUSEPORT, SO_BINDTODEVICE and SO_ERROR of socket(7). */
+  readonly reuseAddress: number;
+  readonly reusePort: number;
+  readonly bindToDevice: number;
+  readonly error: number;
+  readonly ipv6: {
+    readonly level: number;
+    /** IPV6_V6ONLY of ipv6(7). */
+    readonly only: number;
+  };
+}
+
+/** AF_INET and AF_INET6. */
+export interface AddressFamilies {
+  readonly ipv4: number;
+  readonly ipv6: number;
 }
 
 /** Options of level IPPROTO_TCP that bound how long a silent peer is believed to be there. */

@@ -1,7 +1,7 @@
-import { notSupported, ptr, refused, socketCalls } from "./libc.ts";
+import { notSupported, socketCalls } from "./libc.ts";
+import { readInteger, setInteger, setOption } from "./option-calls.ts";
 import { type Outcome, platform } from "./platform.ts";
 
-const SIZE_OF_INT = 4;
 /** IPPROTO_TCP, the same everywhere (RFC 1700). */
 const TCP_LEVEL = 6;
 
@@ -19,13 +19,7 @@ export function setSocketBuffer(fd: number, direction: BufferDirection, bytes: n
 
 /** SO_SNDBUF or SO_RCVBUF in force, in bytes; Linux tells twice the usable size (socket(7)). */
 export function readSocketBuffer(fd: number, direction: BufferDirection): Outcome<number> {
-  const libc = socketCalls();
-  if (libc === null) return notSupported(`reading the ${direction} buffer`);
-  const value = new Int32Array(1);
-  const length = new Uint32Array([SIZE_OF_INT]);
-  const status = libc.calls.getsockopt(fd, platform.socketLevel, bufferOption(direction), ptr(value), ptr(length));
-  if (status !== 0) return refused(`reading the ${direction} buffer`, libc.errno());
-  return { ok: true, value: value[0] ?? 0 };
+  return readInteger(fd, platform.socketLevel, bufferOption(direction), `reading the ${direction} buffer`);
 }
 
 /**
@@ -84,22 +78,12 @@ export function enableArrivalTimes(fd: number): Outcome<null> {
 export function limitPacingRate(fd: number, bytesPerSecond: number): Outcome<null> {
   const what = "pacing by the kernel";
   const option = platform.directIo?.pacingRate;
-  const libc = socketCalls();
-  if (option === undefined || libc === null) return notSupported(what);
+  if (option === undefined) return notSupported(what);
   // An unsigned long; little-endian, as every system with this call that Bun runs on.
   const rate = new Uint32Array([bytesPerSecond % 2 ** 32, Math.floor(bytesPerSecond / 2 ** 32)]);
-  const status = libc.calls.setsockopt(fd, platform.socketLevel, option, ptr(rate), rate.byteLength);
-  return status === 0 ? { ok: true, value: null } : refused(what, libc.errno());
+  return setOption(fd, platform.socketLevel, option, rate, what);
 }
 
 function bufferOption(direction: BufferDirection): number {
   return direction === "send" ? platform.sendBufferOption : platform.receiveBufferOption;
-}
-
-function setInteger(fd: number, level: number, option: number, value: number, what: string): Outcome<null> {
-  const libc = socketCalls();
-  if (libc === null) return notSupported(what);
-  const bytes = new Int32Array([value]);
-  const status = libc.calls.setsockopt(fd, level, option, ptr(bytes), SIZE_OF_INT);
-  return status === 0 ? { ok: true, value: null } : refused(what, libc.errno());
 }

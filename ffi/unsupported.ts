@@ -12,4 +12,5 @@ export const unsupported: Platform = {
   unsentLimitOption: null,
   hasThreadAffinity: false,
   directIo: null,
+  rawSockets: null,
 };

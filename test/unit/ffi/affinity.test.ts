@@ -34,7 +34,7 @@ const cpus = before.ok ? before.value : [];
 const DONE = { ok: true, value: null };
 
 function refusedWith(text: string) {
-  return { ok: false, supported: true, message: expect.stringContaining(text) };
+  return expect.objectContaining({ ok: false, supported: true, message: expect.stringContaining(text) });
 }
 
 test("the thread's CPUs are told, or that they cannot be", () => {
@@ -60,17 +60,17 @@ onLinux.describe("in a thread of its own", () => {
   test("a CPU that does not exist is refused, and the binding stays (EINVAL)", async () => {
     const first = cpus[0] ?? 0;
     const answers = await inWorker([`pinThread(${first})`, "pinThread(1023)", "pinThread(1024)", "threadCpus()"]);
-    expect(answers).toEqual([DONE, refusedWith("errno 22"), refusedWith("1024"), { ok: true, value: [first] }]);
+    expect(answers).toEqual([DONE, refusedWith("EINVAL"), refusedWith("1024"), { ok: true, value: [first] }]);
   });
 
   test("probeCpu tells which CPUs there are, and leaves the binding as it was", async () => {
     const first = cpus[0] ?? 0;
     const last = cpus.at(-1) ?? 0;
     const expressions = ["probeCpu(1023)", `probeCpu(${last})`, "threadCpus()"];
-    expect(await inWorker(expressions)).toEqual([refusedWith("errno 22"), DONE, before]);
+    expect(await inWorker(expressions)).toEqual([refusedWith("EINVAL"), DONE, before]);
     expect(await inWorker([`pinThread(${first})`, ...expressions])).toEqual([
       DONE,
-      refusedWith("errno 22"),
+      refusedWith("EINVAL"),
       DONE,
       { ok: true, value: [first] },
     ]);

@@ -1,6 +1,6 @@
 // Sockets whose descriptors the tests of ffi/ use, past Bun.
 import { descriptorOf } from "../../../ffi/descriptor.ts";
-import { platform } from "../../../ffi/platform.ts";
+import { type Outcome, platform } from "../../../ffi/platform.ts";
 import { testsUnless } from "../../support/conditional.ts";
 
 /** Tests of calls past Bun's sockets. */
@@ -72,4 +72,22 @@ export function untilReached<Value>(ask: () => Value, isReached: (value: Value) 
     if (isReached(value)) return value;
     if (performance.now() > givenUpAtMs) throw new Error(`at the end it was ${JSON.stringify(value)}`);
   }
+}
+
+/** The value; throws what was refused. */
+export function granted<Value>(outcome: Outcome<Value>): Value {
+  if (!outcome.ok) throw new Error(outcome.message);
+  return outcome.value;
+}
+
+/** Bun goes on with an open socket, and closes it. */
+export async function adopt(fd: number, handlers: Bun.SocketHandler): Promise<Bun.Socket> {
+  // Bun takes a descriptor here (FdSocketOptions), its types only leave it out of this call.
+  const options: Bun.FdSocketOptions & { readonly hostname: string; readonly port: number } = {
+    fd,
+    hostname: "",
+    port: 0,
+    socket: handlers,
+  };
+  return Bun.connect(options);
 }

@@ -89,11 +89,15 @@ supported.describe("buffers of a socket", () => {
     test(`descriptor ${name} is an answer, not a throw (EBADF)`, () => {
       for (const direction of DIRECTIONS) {
         const set = setSocketBuffer(fd, direction, 4096);
-        expect(set).toEqual({ ok: false, supported: true, message: expect.stringContaining("errno 9") });
+        expect(set).toEqual(refusedWith("EBADF"));
         const got = readSocketBuffer(fd, direction);
-        expect(got).toEqual({ ok: false, supported: true, message: expect.stringContaining(`${direction} buffer`) });
+        expect(got).toMatchObject({
+          ok: false,
+          message: expect.stringContaining(`${direction} buffer`),
+          code: "EBADF",
+        });
       }
-      expect(limitSilence(fd, 5)).toEqual({ ok: false, supported: true, message: expect.stringContaining("errno 9") });
+      expect(limitSilence(fd, 5)).toEqual(refusedWith("EBADF"));
     });
   }
 
@@ -123,8 +127,8 @@ supported.describe("limitSilence", () => {
 
 const GRANTED = { ok: true, value: null } as const;
 
-function refusedWith(errno: number) {
-  return { ok: false, supported: true, message: expect.stringContaining(`errno ${errno}`) } as const;
+function refusedWith(code: string) {
+  return { ok: false, supported: true, message: expect.stringContaining(`(${code})`), code } as const;
 }
 
 direct.describe("offload, times and pacing", () => {
@@ -139,7 +143,7 @@ direct.describe("offload, times and pacing", () => {
   });
 
   test.each([-1, 65_536])("packets of %d bytes cannot be: EINVAL", (bytes) => {
-    expect(setUdpSegmentation(fdOf(udp), bytes)).toEqual(refusedWith(22));
+    expect(setUdpSegmentation(fdOf(udp), bytes)).toEqual(refusedWith("EINVAL"));
   });
 
   test("arrival times may be asked for of any socket", () => {
@@ -159,7 +163,7 @@ direct.describe("offload, times and pacing", () => {
       limitUnsent(fd, 131_072),
       limitPacingRate(fd, 1_000_000),
     ];
-    expect(outcomes).toEqual(outcomes.map(() => refusedWith(9)));
+    expect(outcomes).toEqual(outcomes.map(() => refusedWith("EBADF")));
   });
 
   const withSs = testsUnless(Bun.which("ss") === null ? "there is no ss (Debian: iproute2)" : null);
