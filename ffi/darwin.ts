@@ -18,4 +18,5 @@ export const darwin: Platform = {
   hasThreadAffinity: false,
   directIo: null,
   rawSockets: null,
+  path: null,
 };

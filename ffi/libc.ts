@@ -55,6 +55,8 @@ const RAW_SOCKET_SYMBOLS = {
   close: { args: [FFIType.i32], returns: FFIType.i32 },
   /** poll(2): struct pollfd *fds, nfds_t count, timeout in ms */
   poll: { args: [FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
+  /** ioctl(2): fd, request, int *value */
+  ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
   /** if_nametoindex(3): const char *name */
   if_nametoindex: { args: [FFIType.ptr], returns: FFIType.u32 },
   /** if_indextoname(3): index, char *name of IF_NAMESIZE bytes */

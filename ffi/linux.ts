@@ -39,8 +39,18 @@ export const linux: Platform = {
     typeFlags: 0o4000 | 0o2000000,
     reuseAddress: 2,
     reusePort: 15,
-    bindToDevice: 25,
     error: 4,
     ipv6: { level: 41, only: 26 },
+  },
+  // include/uapi/linux/{in,in6,tcp,sock_diag}.h, include/uapi/asm-generic/ioctls.h.
+  path: {
+    bindToDevice: 25,
+    trafficClass: { 4: { level: 0, option: 1 }, 6: { level: 41, option: 67 } },
+    congestion: 13,
+    largestSegment: 2,
+    longestRetransmitWait: 44,
+    tcpInfo: 11,
+    sendQueue: 0x5411,
+    memory: { option: 55, words: 9, drops: 8 },
   },
 };

@@ -1,6 +1,7 @@
 import { constants } from "node:os";
 import { errorName, notSupported, ptr, rawSocketCalls, refused } from "./libc.ts";
-import { readInteger, setInteger, setOption } from "./option-calls.ts";
+import { readInteger, setInteger } from "./option-calls.ts";
+import { bindToDevice } from "./path-options.ts";
 import { type Outcome, platform, type RawSocketNumbers } from "./platform.ts";
 import {
   ANY_ADDRESS_BYTES,
@@ -119,7 +120,7 @@ export function closeDescriptor(fd: number): Outcome<null> {
 
 /** The options before the name: they say which names are free. */
 function prepare(raw: Raw, fd: number, request: SocketRequest): Outcome<null> {
-  const { ipv6, reuseAddress, reusePort, bindToDevice } = raw.numbers;
+  const { ipv6, reuseAddress, reusePort } = raw.numbers;
   const { transport, ipVersion, localAddress, localPort, device, v6Only } = request;
   const steps: (() => Outcome<null>)[] = [];
   if (ipVersion === 6 && v6Only !== undefined) {
@@ -130,10 +131,7 @@ function prepare(raw: Raw, fd: number, request: SocketRequest): Outcome<null> {
     steps.push(() => setInteger(fd, platform.socketLevel, reuseAddress, 1, `using port ${localPort} again`));
   }
   if (request.reusePort) steps.push(() => setInteger(fd, platform.socketLevel, reusePort, 1, "sharing a port"));
-  if (device !== null) {
-    const name = new TextEncoder().encode(`${device}\0`);
-    steps.push(() => setOption(fd, platform.socketLevel, bindToDevice, name, `binding to the interface ${device}`));
-  }
+  if (device !== null) steps.push(() => bindToDevice(fd, device));
   if (localAddress !== null || localPort !== 0) steps.push(() => bind(raw, fd, request));
   for (const step of steps) {
     const outcome = step();

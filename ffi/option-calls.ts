@@ -2,6 +2,8 @@ import { notSupported, ptr, refused, socketCalls } from "./libc.ts";
 import type { Outcome } from "./platform.ts";
 
 const SIZE_OF_INT = 4;
+/** IPPROTO_TCP, the same everywhere (RFC 1700). */
+export const TCP_LEVEL = 6;
 
 /** setsockopt(2) with the bytes of `value`; `what` names it where it is refused. */
 export function setOption(

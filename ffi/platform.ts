@@ -32,6 +32,8 @@ export interface Platform {
   readonly directIo: DirectIoNumbers | null;
   /** Sockets made past Bun. */
   readonly rawSockets: RawSocketNumbers | null;
+  /** How packets go their way, and what became of them. */
+  readonly path: PathNumbers | null;
 }
 
 /** Flags and options of calls that go past Bun's sockets, and of what only those calls can tell or do. */
@@ -62,16 +64,32 @@ export interface RawSocketNumbers {
   readonly types: { readonly tcp: number; readonly udp: number };
   /** SOCK_NONBLOCK | SOCK_CLOEXEC of socket(2). */
   readonly typeFlags: number;
-  /** SO_REUSEADDR, SO_REUSEPORT, SO_BINDTODEVICE and SO_ERROR of socket(7). */
+  /** SO_REUSEADDR, SO_REUSEPORT and SO_ERROR of socket(7). */
   readonly reuseAddress: number;
   readonly reusePort: number;
-  readonly bindToDevice: number;
   readonly error: number;
   readonly ipv6: {
     readonly level: number;
     /** IPV6_V6ONLY of ipv6(7). */
     readonly only: number;
   };
+}
+
+/** Options of a path, and of what the system counts on it. */
+export interface PathNumbers {
+  /** SO_BINDTODEVICE of socket(7). */
+  readonly bindToDevice: number;
+  /** IP_TOS of ip(7) and IPV6_TCLASS of ipv6(7). */
+  readonly trafficClass: Readonly<Record<4 | 6, { readonly level: number; readonly option: number }>>;
+  /** TCP_CONGESTION, TCP_MAXSEG and TCP_INFO of tcp(7), and TCP_RTO_MAX_MS. */
+  readonly congestion: number;
+  readonly largestSegment: number;
+  readonly longestRetransmitWait: number;
+  readonly tcpInfo: number;
+  /** SIOCOUTQ of tcp(7), a request of ioctl(2). */
+  readonly sendQueue: number;
+  /** SO_MEMINFO: the words of sock_diag(7), INET_DIAG_SKMEMINFO; and which of them counts drops. */
+  readonly memory: { readonly option: number; readonly words: number; readonly drops: number };
 }
 
 /** AF_INET and AF_INET6. */

@@ -1,9 +1,6 @@
 import { notSupported, socketCalls } from "./libc.ts";
-import { readInteger, setInteger, setOption } from "./option-calls.ts";
+import { readInteger, setInteger, setOption, TCP_LEVEL } from "./option-calls.ts";
 import { type Outcome, platform } from "./platform.ts";
-
-/** IPPROTO_TCP, the same everywhere (RFC 1700). */
-const TCP_LEVEL = 6;
 
 /** Makes the calls of this file ready on the calling thread, which takes some milliseconds the first time. */
 export function loadSocketCalls(): void {

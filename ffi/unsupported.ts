@@ -13,4 +13,5 @@ export const unsupported: Platform = {
   hasThreadAffinity: false,
   directIo: null,
   rawSockets: null,
+  path: null,
 };
