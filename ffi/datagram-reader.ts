@@ -1,11 +1,17 @@
 import { directIoCalls, ptr } from "./libc.ts";
 import { type DirectIoNumbers, platform } from "./platform.ts";
 import { NOT_NOW, outcomeOf } from "./direct-io.ts";
+import { ipv6Text } from "./socket-address.ts";
 
 /** The largest datagram, or group of datagrams that the kernel gathered (udp(7), UDP_GRO). */
 const MAX_DATAGRAM_BYTES = 65_536;
 /** struct sockaddr_storage. */
 const ADDRESS_BYTES = 128;
+/** AF_INET. */
+const IPV4_FAMILY = 2;
+/** Family with port, and address, of sockaddr_in; all of sockaddr_in6, whose flow is told as 0 (ffi/socket-address.ts). */
+const IPV4_SOURCE_WORDS = 2;
+const SOURCE_WORDS = 7;
 const CONTROL_BYTES = 128;
 const NANOSECONDS_PER_SECOND = 1e9;
 
@@ -23,6 +29,9 @@ const CONTROL_LENGTH = 40;
 /* struct cmsghdr: u64 length (of header and data), i32 level, i32 type; data; padding to 8 bytes (cmsg(3)). */
 const CMSG_HEADER_BYTES = 16;
 
+/** The words of an address: only `isFrom` looks into it. */
+export type DatagramSource = Int32Array<ArrayBuffer>;
+
 /** Reads a UDP socket's datagrams into one memory, with what the kernel tells of each. */
 export class DatagramReader {
   readonly bytes = new Uint8Array(MAX_DATAGRAM_BYTES);
@@ -36,6 +45,8 @@ export class DatagramReader {
   readonly #libc: NonNullable<ReturnType<typeof directIoCalls>>;
   // Over buffers of their own: the engine moves the memory of a small array when a view of it is first asked for.
   readonly #address = new Uint8Array(new ArrayBuffer(ADDRESS_BYTES));
+  /** The same memory. */
+  readonly #source = new Int32Array(this.#address.buffer, 0, SOURCE_WORDS);
   readonly #control = new DataView(new ArrayBuffer(CONTROL_BYTES));
   readonly #vector = new BigUint64Array(new ArrayBuffer(16));
   readonly #message = new DataView(new ArrayBuffer(MESSAGE_BYTES));
@@ -77,16 +88,32 @@ export class DatagramReader {
     return secondsAt(this.#time, 0, this.#baseSecond);
   }
 
-  /** Where the last datagram came from, as text without a port. */
+  /** Where the last datagram came from, as text without a port and a zone. */
   address(): string {
-    const isIpv4 = (this.#address[0] ?? 0) === 2;
-    if (isIpv4) return this.#address.subarray(4, 8).join(".");
-    const groups = Array.from({ length: 8 }, (_, i) => {
-      const at = 8 + 2 * i;
-      return (((this.#address[at] ?? 0) << 8) | (this.#address[at + 1] ?? 0)).toString(16);
-    });
-    // In the usual short spelling.
-    return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+    return this.#address[0] === IPV4_FAMILY
+      ? this.#address.subarray(4, 8).join(".")
+      : ipv6Text(this.#address.subarray(8, 24));
+  }
+
+  /** Which port the last datagram came from. */
+  port(): number {
+    return ((this.#address[2] ?? 0) << 8) | (this.#address[3] ?? 0);
+  }
+
+  /** Where the last datagram came from, to be kept for `isFrom`. */
+  source(): DatagramSource {
+    return this.#source.slice();
+  }
+
+  /** Whether the last datagram came from there: address, port and zone. */
+  isFrom(source: DatagramSource): boolean {
+    const last = this.#source;
+    const first = last[0] ?? 0;
+    if (first !== source[0]) return false;
+    // What is behind an address of IPv4 may be left of an earlier one of IPv6.
+    const words = (first & 0xffff) === IPV4_FAMILY ? IPV4_SOURCE_WORDS : SOURCE_WORDS;
+    for (let word = 1; word < words; word++) if (last[word] !== source[word]) return false;
+    return true;
   }
 
   #readControl(): void {

@@ -3,9 +3,10 @@ import { afterEach, expect, test } from "bun:test";
 import { type DatagramReader, openDatagramReader } from "../../../ffi/datagram-reader.ts";
 import { type DirectIo, NOT_NOW, openDirectIo, refusalName } from "../../../ffi/direct-io.ts";
 import { enableArrivalTimes, enableUdpReceiveOffload, setUdpSegmentation } from "../../../ffi/sockopt.ts";
+import { closeDescriptor, connectSocket, openSocket } from "../../../ffi/open-socket.ts";
 import { adoptDatagrams } from "../../../src/streams/adopt-datagrams.ts";
 import { eventually } from "../../support/eventually.ts";
-import { connectUdp, direct, fdOf, NO_DESCRIPTOR } from "./sockets.ts";
+import { connectUdp, direct, fdOf, granted, NO_DESCRIPTOR } from "./sockets.ts";
 
 const openedReader = openDatagramReader();
 /** Only inside the tests below. */
@@ -30,7 +31,9 @@ async function open(hostname = "127.0.0.1", from = hostname) {
   const senderFd = fdOf(sender);
   return {
     fd: fdOf(adopted ?? {}),
+    port,
     senderFd,
+    senderPort: sender.port,
     send: (bytes: Uint8Array, count = bytes.length) => expect(io.send(senderFd, bytes, count)).toBe(count),
   };
 }
@@ -118,6 +121,68 @@ direct.describe("where it came from", () => {
     send(filled(5));
     expect(await next(fd)).toBe(5);
     expect(shortest(reader.address())).toBe(from);
+  });
+});
+
+direct.describe("whether it came from the same", () => {
+  /** Another way to send to the same port. */
+  async function another(port: number, hostname: string) {
+    const sender = await connectUdp(port, hostname);
+    close.push(() => sender.close());
+    return { port: sender.port, send: () => expect(io.send(fdOf(sender), filled(5), 5)).toBe(5) };
+  }
+
+  test.each([
+    ["127.0.0.1", "127.0.0.1"],
+    ["::1", "::1"],
+    ["::", "127.0.0.1"],
+  ])("on %s, from two ports of %s", async (hostname, from) => {
+    const { fd, port, senderPort, send } = await open(hostname, from);
+    const other = await another(port, from);
+    send(filled(5));
+    expect([await next(fd), reader.port()]).toEqual([5, senderPort]);
+    const source = reader.source();
+    expect(reader.isFrom(source)).toBe(true);
+    other.send();
+    expect([await next(fd), reader.port()]).toEqual([5, other.port]);
+    expect(reader.isFrom(source)).toBe(false);
+    send(filled(6));
+    expect([await next(fd), reader.isFrom(source)]).toEqual([6, true]);
+  });
+
+  test("the same port at another address is another", async () => {
+    const { fd, port, senderPort, send } = await open("0.0.0.0", "127.0.0.1");
+    const other = granted(
+      openSocket({
+        transport: "udp",
+        ipVersion: 4,
+        localAddress: "127.0.0.2",
+        localPort: senderPort,
+        reusePort: false,
+        device: null,
+      }),
+    );
+    close.push(() => closeDescriptor(other));
+    granted(connectSocket(other, "127.0.0.1", port));
+    expect(io.send(other, filled(5), 5)).toBe(5);
+    expect(await next(fd)).toBe(5);
+    const source = reader.source();
+    expect(reader.address()).toBe("127.0.0.2");
+    send(filled(5));
+    expect([await next(fd), reader.isFrom(source), reader.port()]).toEqual([5, false, senderPort]);
+  });
+
+  test("of sockets of both families in turn", async () => {
+    const [ipv4, ipv6] = [await open(), await open("::1")];
+    ipv4.send(filled(1));
+    ipv4.send(filled(2));
+    ipv6.send(filled(3));
+    await next(ipv4.fd);
+    const source = reader.source();
+    await next(ipv6.fd);
+    expect(reader.isFrom(source)).toBe(false);
+    await next(ipv4.fd);
+    expect(reader.isFrom(source)).toBe(true);
   });
 });
 
