@@ -61,9 +61,9 @@ export interface UdpSendInterval extends IntervalBase {
 export interface UdpReceiveInterval extends IntervalBase {
   readonly family: "udp";
   readonly kind: "receive";
-  /** Framed; duplicates included. */
+  /** Framed; duplicates included, strays not. */
   readonly bytesReceived: number;
-  /** Duplicates included. */
+  /** Duplicates included, strays not. */
   readonly packetsReceived: number;
   /** Gaps seen in this interval, less the late arrivals that filled one. */
   readonly packetsLost: number;

@@ -1,6 +1,7 @@
 import type { OmittedReceive, UdpReceiveInterval } from "./interval.ts";
 import { JitterMeter } from "./jitter.ts";
-import { SequenceTracker, type SequenceVerdict } from "./sequence.ts";
+import { type SequenceVerdict, SequenceWindow } from "./sequence-window.ts";
+import type { UdpBooks } from "./udp-books.ts";
 
 interface Counters {
   bytesReceived: number;
@@ -18,35 +19,29 @@ export interface ReceivedPacket {
   readonly isOmitted: boolean;
 }
 
-/** Counts one interval's packets after another; the sequence goes on from each to the next. */
+/**
+ * Counts one interval's packets after another; the sequence goes on from each to the next, and its books tell of the
+ * whole stream. Strays count in the books alone; a packet that was put aside counts when a later one bears it out.
+ */
 export class UdpReceiveStats {
-  readonly #sequence = new SequenceTracker();
+  readonly #sequence = new SequenceWindow();
   readonly #jitter = new JitterMeter();
+  #aside: ReceivedPacket | null = null;
   #all = zero();
   #omitted = zero();
   #packetsLost = 0;
 
+  /** Packets of the stream so far, each once, omitted ones included. */
+  get packetsUnique(): number {
+    return this.#sequence.packetsUnique;
+  }
+
   add(packet: ReceivedPacket): void {
-    const verdict = this.#sequence.judge(packet.packetId);
-    this.#count(this.#all, packet, verdict);
-    if (packet.isOmitted) this.#count(this.#omitted, packet, verdict);
-    switch (verdict) {
-      case "in-order":
-        break;
-      case "gap":
-        this.#packetsLost += this.#sequence.skipped;
-        this.#jitter.break();
-        break;
-      case "late":
-        // What is missing may be of an earlier interval, which is told already.
-        if (this.#packetsLost > 0) this.#packetsLost--;
-        this.#jitter.break();
-        return;
-      case "duplicate":
-        this.#jitter.break();
-        return;
+    if (this.#aside !== null && this.#sequence.admits(packet.packetId)) {
+      this.#judged(this.#aside, "gap");
+      this.#aside = null;
     }
-    this.#jitter.inOrder(packet.sentSeconds, packet.receivedSeconds);
+    this.#judged(packet, this.#sequence.judge(packet.packetId, packet.isOmitted));
   }
 
   /** `count` packets that followed `packet`, just added, in order, with the same times and of the same length. */
@@ -84,6 +79,40 @@ export class UdpReceiveStats {
     this.#omitted = zero();
     this.#packetsLost = 0;
     return interval;
+  }
+
+  /** See `SequenceWindow.close`. */
+  books(sentPackets: number | null, omittedPackets: number): UdpBooks {
+    return this.#sequence.close(sentPackets, omittedPackets);
+  }
+
+  #judged(packet: ReceivedPacket, verdict: SequenceVerdict): void {
+    switch (verdict) {
+      case "in-order":
+        this.#jitter.inOrder(packet.sentSeconds, packet.receivedSeconds);
+        break;
+      case "gap":
+        this.#packetsLost += this.#sequence.skipped;
+        this.#jitter.break();
+        this.#jitter.inOrder(packet.sentSeconds, packet.receivedSeconds);
+        break;
+      case "late":
+        // What is missing may be of an earlier interval, which is told already.
+        if (this.#packetsLost > 0) this.#packetsLost--;
+        this.#jitter.break();
+        break;
+      case "duplicate":
+        this.#jitter.break();
+        break;
+      case "aside":
+        // The caller may reuse its object.
+        this.#aside = { ...packet };
+        return;
+      case "stray":
+        return;
+    }
+    this.#count(this.#all, packet, verdict);
+    if (packet.isOmitted) this.#count(this.#omitted, packet, verdict);
   }
 
   #count(counters: Counters, packet: ReceivedPacket, verdict: SequenceVerdict): void {

@@ -1,9 +1,12 @@
 import type { Clock } from "../clock.ts";
 import { DatagramReader } from "../../ffi/datagram-reader.ts";
 import { UdpPacketReader, UdpPackets } from "../protocol/udp-packet.ts";
+import { BitRing } from "../stats/bit-ring.ts";
 import { IntervalCutter } from "../stats/interval-cutter.ts";
 import { JitterMeter } from "../stats/jitter.ts";
-import { SequenceTracker } from "../stats/sequence.ts";
+import { LossRuns } from "../stats/loss-runs.ts";
+import { ReorderingMeter } from "../stats/reordering-meter.ts";
+import { SequenceWindow } from "../stats/sequence-window.ts";
 import { UdpReceiveStats } from "../stats/udp-receive.ts";
 import { ArrivalClock } from "./arrival-clock.ts";
 import { Pacer } from "./pacer.ts";
@@ -30,7 +33,10 @@ spareCompilerOf([
   UdpPackets,
   UdpReceiveStats,
   JitterMeter,
-  SequenceTracker,
+  SequenceWindow,
+  BitRing,
+  LossRuns,
+  ReorderingMeter,
   IntervalCutter,
   Pacer,
   ReadRate,

@@ -103,6 +103,21 @@ describe("each interval's received, lost, out of order, duplicated, longest run"
         [1, 0, 0, 1, 0],
       ],
     ],
+    ["a duplicate while one is missing is no late packet", [[0, 2, 2, 3]], [[4, 1, 0, 1, 1]]],
+    ["an id out of any sequence is not counted, and breaks no run", [[0, 1, 1e9, 2, 2 ** 63, 3]], [[4, 0, 0, 0, 4]]],
+    ["a jump borne out by the next packet counts both", [[0, 1e9, 1e9 + 2, 1e9 + 3]], [[4, 1e9, 0, 0, 2]]],
+    ["a jump borne out by a packet before it", [[0, 1e9, 1e9 - 2, 1e9 + 1]], [[4, 1e9 - 2, 1, 0, 1]]],
+    [
+      "a jump over the boundary belongs to where it was borne out",
+      [
+        [0, 1e9],
+        [1e9 + 1, 1e9 + 2],
+      ],
+      [
+        [1, 0, 0, 0, 1],
+        [3, 1e9 - 1, 0, 0, 3],
+      ],
+    ],
     [
       "an empty interval between",
       [[0], [], [1]],
@@ -233,13 +248,13 @@ describe("a group of packets of the same times", () => {
       1,
     ],
     [
-      "behind a late packet",
+      "behind a duplicate, while one is missing",
       [
         [1, 1, 0],
         [2, 3, 0],
         [6, 0, 16],
       ],
-      [7, 0, 1, 0, 4],
+      [7, 1, 0, 1, 4],
       1,
     ],
   ])("%s", (_name, groups, counts, jitterMs) => {
