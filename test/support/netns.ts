@@ -20,7 +20,7 @@ const present = new Set<string>();
 let serial = 0;
 
 /** Runs one short command, as words or a line of them; throws what it says when it fails. */
-function execute(command: readonly string[] | string, stdin?: string): string {
+export function execute(command: readonly string[] | string, stdin?: string): string {
   const words = typeof command === "string" ? command.split(" ") : [...command];
   const done = Bun.spawnSync(words, {
     stdin: stdin === undefined ? "ignore" : new TextEncoder().encode(stdin),
@@ -32,17 +32,18 @@ function execute(command: readonly string[] | string, stdin?: string): string {
   return done.stdout.toString();
 }
 
-/** One end of the link. */
+/** One end of a link. */
 export class Namespace {
   readonly name: string;
-  readonly device = "link0";
+  readonly device: string;
   readonly ipv4: string;
   readonly ipv6: string;
 
-  constructor(name: string, ipv4: string, ipv6: string) {
+  constructor(name: string, ipv4: string, ipv6: string, device = "link0") {
     this.name = name;
     this.ipv4 = ipv4;
     this.ipv6 = ipv6;
+    this.device = device;
   }
 
   /** The command that runs `command` inside. */
@@ -110,7 +111,8 @@ export interface NamespacePair {
   readonly right: Namespace;
 }
 
-function setUp(namespace: Namespace): void {
+/** Gives the device of a namespace its addresses and takes it up. */
+export function setUp(namespace: Namespace): void {
   const { name, device, ipv4, ipv6 } = namespace;
   execute(`ip -n ${name} link set lo up`);
   const conf = `/proc/sys/net/ipv6/conf/${device}`;
@@ -163,12 +165,13 @@ function whyNoNamespaces(): string | null {
 
 let reason: string | null | undefined;
 
-function reasonOnce(): string | null {
+/** Why there are no namespaces here; null when there are. Tried for real, once. */
+export function reasonOnce(): string | null {
   if (reason === undefined) reason = whyNoNamespaces();
   return reason;
 }
 
-/** Whether `withNamespaces` works here; prints why not. Tried for real, once. */
+/** Whether `withNamespaces` works here; prints why not. */
 export function canUseNamespaces(): boolean {
   const why = reasonOnce();
   if (why !== null) printReason(why);
@@ -176,32 +179,43 @@ export function canUseNamespaces(): boolean {
 }
 
 /**
- * Makes the pair, hands it to `use` and removes it whatever happens. Processes that `use` started inside are its own to end,
- * or end with the test file.
+ * Adds namespaces that hold nothing yet, by names made of those given, hands the full names to `use` and removes them
+ * whatever happens: other set-ups than the pair begin here (relay.ts, nat.ts).
  */
-export async function withNamespaces<Result>(use: (pair: NamespacePair) => Promise<Result>): Promise<Result> {
+export async function withNames<Roles extends readonly string[], Result>(
+  roles: Roles,
+  use: (names: { readonly [Index in keyof Roles]: string }) => Promise<Result>,
+): Promise<Result> {
   serial += 1;
   const base = `${PREFIX}-${process.pid}-${serial}`;
-  const left = new Namespace(`${base}-left`, "10.77.0.1", "fd00:77::1");
-  const right = new Namespace(`${base}-right`, "10.77.0.2", "fd00:77::2");
-  const removeBoth = () => {
-    remove(left.name);
-    remove(right.name);
-  };
-  process.once("exit", removeBoth);
+  const names = roles.map((role) => `${base}-${role}`);
+  const removeAll = () => names.forEach(remove);
+  process.once("exit", removeAll);
   try {
-    for (const { name } of [left, right]) {
+    for (const name of names) {
       execute(`ip netns add ${name}`);
       present.add(name);
     }
+    return await use(names as { [Index in keyof Roles]: string });
+  } finally {
+    removeAll();
+    process.off("exit", removeAll);
+  }
+}
+
+/**
+ * Makes the pair, hands it to `use` and removes it whatever happens. Processes that `use` started inside are its own to end,
+ * or end with the test file.
+ */
+export function withNamespaces<Result>(use: (pair: NamespacePair) => Promise<Result>): Promise<Result> {
+  return withNames(["left", "right"] as const, ([leftName, rightName]) => {
+    const left = new Namespace(leftName, "10.77.0.1", "fd00:77::1");
+    const right = new Namespace(rightName, "10.77.0.2", "fd00:77::2");
     execute(`ip link add ${left.device} netns ${left.name} type veth peer name ${right.device} netns ${right.name}`);
     setUp(left);
     setUp(right);
-    return await use({ left, right });
-  } finally {
-    removeBoth();
-    process.off("exit", removeBoth);
-  }
+    return use({ left, right });
+  });
 }
 
 /** A test and a group of tests that need namespaces. */

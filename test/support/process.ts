@@ -163,4 +163,4 @@ export async function stopEverything(): Promise<void> {
 }
 
 /** For the other files of test/support. */
-export const internals = { Transcript, waitFor, running };
+export const internals = { Transcript, collect, waitFor, running };
