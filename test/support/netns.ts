@@ -32,6 +32,17 @@ export function execute(command: readonly string[] | string, stdin?: string): st
   return done.stdout.toString();
 }
 
+/** Which UDP packets: all ports and lengths that are not narrowed down. */
+export interface DataMatch {
+  /** Where they go. */
+  readonly port?: number;
+  readonly minPayloadBytes?: number;
+  readonly maxPayloadBytes?: number;
+}
+
+const UDP_HEADER_BYTES = 8;
+const MAX_UDP_PAYLOAD_BYTES = 65_535 - UDP_HEADER_BYTES;
+
 /** One end of a link. */
 export class Namespace {
   readonly name: string;
@@ -94,7 +105,65 @@ export class Namespace {
     }`);
   }
 
-  /** How many packets the counters of this end's rules have seen. */
+  /**
+   * Drops arriving UDP packets at random, each one for itself, and counts exactly those: `counters()` then tells `dropped`
+   * and `passed`. Packets of other ports, or with less to carry than `minPayloadBytes` (36 unless told: rperf's hello and
+   * end marker have less, its data packets have not), pass uncounted. What passes through to another namespace counts as
+   * well. Other rules stay; those of an earlier call go, with their counts.
+   */
+  dropData(
+    perMille: number,
+    { port, minPayloadBytes = 36, maxPayloadBytes = MAX_UDP_PAYLOAD_BYTES }: DataMatch = {},
+  ): void {
+    const lengths = `${minPayloadBytes + UDP_HEADER_BYTES}-${maxPayloadBytes + UDP_HEADER_BYTES}`;
+    const match = `${port === undefined ? "" : `udp dport ${port} `}udp length ${lengths}`;
+    // "< 1000" would be refused as out of range.
+    const chance = perMille >= 1000 ? "" : `numgen random mod 1000 < ${perMille}`;
+    // Ahead of connection tracking, as on a link: who is dropped opens no way back.
+    this.#replaceTable(
+      "loss",
+      `counter dropped {}
+      counter passed {}
+      chain arriving {
+        type filter hook prerouting priority raw
+        ${match} ${chance} counter name dropped drop
+        ${match} counter name passed
+      }`,
+    );
+  }
+
+  /** A stateful firewall: what arrives unasked is dropped, unless it is for one of these ports, TCP or UDP. Other rules stay. */
+  firewall(openPorts: readonly number[]): void {
+    const open = openPorts.length === 0 ? "" : `meta l4proto { tcp, udp } th dport { ${openPorts.join(", ")} } accept`;
+    this.#replaceTable(
+      "firewall",
+      `chain arriving {
+        type filter hook input priority filter; policy drop
+        iif lo accept
+        ct state established,related accept
+        meta l4proto { icmp, ipv6-icmp } accept
+        ${open}
+      }`,
+    );
+  }
+
+  /** Packets that the named counters of this end's rules have seen. */
+  counters(): Readonly<Record<string, number>> {
+    const listed = JSON.parse(execute(this.command(["nft", "-j", "list", "counters"]))) as {
+      nftables: { counter?: { name: string; packets: number } }[];
+    };
+    return Object.fromEntries(
+      listed.nftables.flatMap(({ counter }) => (counter === undefined ? [] : [[counter.name, counter.packets]])),
+    );
+  }
+
+  #replaceTable(name: string, body: string): void {
+    // Deleting needs one that exists.
+    const rules = `table inet ${name}\ndelete table inet ${name}\ntable inet ${name} {\n${body}\n}\n`;
+    execute(this.command(["nft", "-f", "-"]), rules);
+  }
+
+  /** How many packets the counters without a name of this end's rules have seen. */
   countedPackets(): number {
     const rules = execute(this.command(["nft", "list", "ruleset"]));
     return [...rules.matchAll(/counter packets (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
@@ -109,6 +178,22 @@ export class Namespace {
 export interface NamespacePair {
   readonly left: Namespace;
   readonly right: Namespace;
+}
+
+/** Joins the devices of two namespaces, which do not exist yet. */
+export function join(near: Namespace, far: Namespace): void {
+  execute(`ip link add ${near.device} netns ${near.name} type veth peer name ${far.device} netns ${far.name}`);
+  setUp(near);
+  setUp(far);
+  // The end that comes up last hears no multicast for a second, so that a first look for its IPv6 address takes that long.
+  for (const [one, other] of [
+    [near, far],
+    [far, near],
+  ] as const) {
+    const [link] = JSON.parse(execute(`ip -n ${other.name} -j link show ${other.device}`)) as { address: string }[];
+    const hardware = `lladdr ${link?.address} dev ${one.device} nud permanent`;
+    execute(`ip -n ${one.name} neighbour replace ${other.ipv6} ${hardware}`);
+  }
 }
 
 /** Gives the device of a namespace its addresses and takes it up. */
@@ -211,9 +296,7 @@ export function withNamespaces<Result>(use: (pair: NamespacePair) => Promise<Res
   return withNames(["left", "right"] as const, ([leftName, rightName]) => {
     const left = new Namespace(leftName, "10.77.0.1", "fd00:77::1");
     const right = new Namespace(rightName, "10.77.0.2", "fd00:77::2");
-    execute(`ip link add ${left.device} netns ${left.name} type veth peer name ${right.device} netns ${right.name}`);
-    setUp(left);
-    setUp(right);
+    join(left, right);
     return use({ left, right });
   });
 }
