@@ -37,11 +37,11 @@ interface SocketEntry {
   readonly inode: string;
 }
 
-/** The sockets of the system, of both IP versions. */
-function socketsOf(family: Family): SocketEntry[] {
+/** The sockets of the system as that process sees it, of both IP versions. */
+function socketsOf(family: Family, pid: number | "self" = "self"): SocketEntry[] {
   return [family, `${family}6`].flatMap((table) => {
-    const file = `/proc/net/${table}`;
-    if (!existsSync(file)) return []; // no IPv6 here
+    const file = `/proc/${pid}/net/${table}`;
+    if (!existsSync(file)) return []; // no IPv6 here, or the process has ended
     return [...readFileSync(file, "utf8").matchAll(SOCKET_LINE)].map(([, port = "", state = "", inode = ""]) => ({
       port: Number.parseInt(port, 16),
       state,
@@ -53,9 +53,12 @@ function socketsOf(family: Family): SocketEntry[] {
 /** include/net/tcp_states.h: a UDP socket without a peer shows as closed. */
 const WAITING_STATE: Readonly<Record<Family, string>> = { tcp: "0A", udp: "07" };
 
-/** Whether some socket waits on the port; found out without disturbing it by a connection. */
-export function isPortOpen(port: number, family: Family): boolean {
-  return socketsOf(family).some((socket) => socket.port === port && socket.state === WAITING_STATE[family]);
+/**
+ * Whether some socket waits on the port; found out without disturbing it by a connection. A process in another network
+ * namespace tells of that one's.
+ */
+export function isPortOpen(port: number, family: Family, pid?: number): boolean {
+  return socketsOf(family, pid).some((socket) => socket.port === port && socket.state === WAITING_STATE[family]);
 }
 
 /** The local ports of the sockets that a process holds; none when it has ended. */

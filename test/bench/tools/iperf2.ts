@@ -12,9 +12,9 @@ export function iperf2(path: string, version: string): Tool {
     version,
     serverCommand: ({ control }, family) => [path, "-s", "-p", `${control}`, ...(family === "udp" ? ["-u"] : [])],
     listensOn: (family) => family,
-    clientCommand: ({ control }, { family, seconds, streams, bitsPerSecond, lengthBytes }, flags) =>
+    clientCommand: ({ control }, { family, seconds, streams, bitsPerSecond, lengthBytes, host = HOST }, flags) =>
       commandOf(
-        [path, "-c", HOST, "-p", `${control}`, "-f", "b", "-t", `${seconds}`],
+        [path, "-c", host, "-p", `${control}`, "-f", "b", "-t", `${seconds}`],
         family === "udp" ? ["-u", "-b", `${bitsPerSecond ?? UNREACHABLE_BITS_PER_SECOND}`] : [],
         family === "tcp" && bitsPerSecond !== null ? ["-b", `${bitsPerSecond}`] : [],
         streams === 1 ? [] : ["-P", `${streams}`],

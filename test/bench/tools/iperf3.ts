@@ -24,9 +24,9 @@ export function iperf3(path: string, version: string): Tool {
     version,
     serverCommand: ({ control }) => [path, "-s", "-p", `${control}`],
     listensOn: () => "tcp",
-    clientCommand: ({ control }, { family, seconds, streams, bitsPerSecond, lengthBytes }, flags) =>
+    clientCommand: ({ control }, { family, seconds, streams, bitsPerSecond, lengthBytes, host = HOST }, flags) =>
       commandOf(
-        [path, "-c", HOST, "-p", `${control}`, "-J", "-t", `${seconds}`, "-b", `${bitsPerSecond ?? 0}`],
+        [path, "-c", host, "-p", `${control}`, "-J", "-t", `${seconds}`, "-b", `${bitsPerSecond ?? 0}`],
         family === "udp" ? ["-u"] : [],
         streams === 1 ? [] : ["-P", `${streams}`],
         lengthBytes === null ? [] : ["-l", `${lengthBytes}`],

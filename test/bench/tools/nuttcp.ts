@@ -9,7 +9,7 @@ export function nuttcp(path: string, version: string): Tool {
     // In the foreground: as a daemon it would outlive us.
     serverCommand: ({ control }) => [path, "-S", "--nofork", "-P", `${control}`],
     listensOn: () => "tcp",
-    clientCommand: ({ control, data }, { family, seconds, streams, bitsPerSecond, lengthBytes }, flags) =>
+    clientCommand: ({ control, data }, { family, seconds, streams, bitsPerSecond, lengthBytes, host = HOST }, flags) =>
       commandOf(
         [path, "-fparse", "-P", `${control}`, "-p", `${data}`, `-T${seconds}`],
         family === "udp" ? ["-u"] : [],
@@ -17,7 +17,7 @@ export function nuttcp(path: string, version: string): Tool {
         streams === 1 ? [] : [`-N${streams}`],
         lengthBytes === null ? [] : [`-l${lengthBytes}`],
         flags,
-        [HOST],
+        [host],
       ),
     parse,
   };

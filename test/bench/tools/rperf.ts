@@ -34,10 +34,10 @@ export function rperfLike({ name, version, command, unlimited }: RperfLike): Too
     version,
     serverCommand: ({ control }) => command("-s", "-p", `${control}`),
     listensOn: () => "tcp",
-    clientCommand: ({ control }, { family, seconds, streams, bitsPerSecond, lengthBytes }, flags) =>
+    clientCommand: ({ control }, { family, seconds, streams, bitsPerSecond, lengthBytes, host = HOST }, flags) =>
       command(
         ...commandOf(
-          ["-c", HOST, "-p", `${control}`, "-f", "json", "-t", `${seconds}`],
+          ["-c", host, "-p", `${control}`, "-f", "json", "-t", `${seconds}`],
           ["-b", bitsPerSecond === null ? unlimited : `${bitsPerSecond / 8}`],
           family === "udp" ? ["-u"] : [],
           streams === 1 ? [] : ["-P", `${streams}`],

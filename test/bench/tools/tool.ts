@@ -3,7 +3,7 @@ import type { Family } from "../../../src/config/types.ts";
 
 export type ToolName = "rperf" | "original" | "iperf3" | "xfr" | "iperf2" | "nuttcp";
 
-/** Where every test goes. */
+/** Where a test goes unless told. */
 export const HOST = "127.0.0.1";
 
 export interface TestRequest {
@@ -14,6 +14,8 @@ export interface TestRequest {
   readonly bitsPerSecond: number | null;
   /** Payload of a UDP packet, or a TCP write; null leaves it to the tool. */
   readonly lengthBytes: number | null;
+  /** Where the server is; HOST unless told. */
+  readonly host?: string;
 }
 
 /** What a tool told about a test, by its own definitions. */

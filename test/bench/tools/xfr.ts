@@ -21,9 +21,9 @@ export function xfr(path: string, version: string): Tool {
     // Without --no-mdns it would announce itself on the network.
     serverCommand: ({ control }) => [path, "serve", "-p", `${control}`, "--no-mdns"],
     listensOn: () => "tcp",
-    clientCommand: ({ control }, { family, seconds, streams, bitsPerSecond, lengthBytes }, flags) =>
+    clientCommand: ({ control }, { family, seconds, streams, bitsPerSecond, lengthBytes, host = HOST }, flags) =>
       commandOf(
-        [path, HOST, "-p", `${control}`, "--json", "--no-update-check", "-t", `${seconds}s`],
+        [path, host, "-p", `${control}`, "--json", "--no-update-check", "-t", `${seconds}s`],
         ["-b", `${bitsPerSecond ?? 0}`],
         family === "udp" ? ["-u"] : [],
         streams === 1 ? [] : ["-P", `${streams}`],
