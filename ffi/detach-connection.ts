@@ -11,7 +11,7 @@ const WHAT = "taking a connection from Bun";
  * nothing. What Bun has handed over until then, in the `data` of this very moment too, is the caller's to pass on; what
  * comes later waits for the next reader. The `close` of the socket given is called before this returns.
  */
-export function detachConnection(socket: Bun.Socket): Outcome<number> {
+export function detachConnection<Data>(socket: Bun.Socket<Data>): Outcome<number> {
   const options = platform.directIo;
   const libc = directIoCalls();
   if (options === null || libc === null) return notSupported(WHAT);

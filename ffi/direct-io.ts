@@ -13,6 +13,12 @@ export const NOT_NOW = -1;
 
 export type Address = ReturnType<typeof ptr>;
 
+/** So many bytes behind `address`, within the same buffer. */
+export function offsetAddress(address: Address, bytes: number): Address {
+  // An address is a number by another name.
+  return (address + bytes) as Address;
+}
+
 /** Calls on the descriptors of Bun's sockets that Bun itself does not make; none of them waits. */
 export interface DirectIo {
   /** Where `send` finds the memory; good for as long as the caller holds the buffer, which must be one of its own. */
@@ -23,6 +29,8 @@ export interface DirectIo {
   discard(fd: number): number;
   /** A second descriptor of the same socket, to be closed by whoever gets it; or a refusal. */
   duplicate(fd: number): number;
+  /** The same under the number `target`, whose own socket is closed by it. */
+  duplicateOnto(fd: number, target: number): number;
   /** Lets other threads have this CPU, if any wants it. */
   yieldCpu(): void;
 }
@@ -57,6 +65,7 @@ export function openDirectIo(): DirectIo | null {
     },
     discard: (fd) => outcomeOf(calls.recv(fd, ptr(nowhere), MAX_DISCARD_BYTES, discardFlags), errno),
     duplicate: (fd) => outcomeOf(calls.fcntl(fd, options.duplicate, 0), errno),
+    duplicateOnto: (fd, target) => outcomeOf(calls.dup3(fd, target, options.closeOnExec), errno),
     yieldCpu: () => void calls.sched_yield(),
   };
 }

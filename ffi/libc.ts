@@ -25,6 +25,8 @@ const DIRECT_IO_SYMBOLS = {
   recv: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
   /** fcntl(2): fd, command, argument */
   fcntl: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
+  /** dup3(2): old fd, new fd, flags */
+  dup3: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
   /** recvmsg(2): fd, struct msghdr *message, flags */
   recvmsg: { args: [FFIType.i32, FFIType.ptr, FFIType.i32], returns: FFIType.i32 },
   /** ppoll(2): struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask */

@@ -27,6 +27,7 @@ export const linux: Platform = {
     discard: 0x20,
     udp: { level: 17, segment: 103, receiveOffload: 104 },
     duplicate: 1030,
+    closeOnExec: 0o2000000,
     arrivalTimes: 35,
     pacingRate: 47,
     timerSlack: 29,

@@ -48,6 +48,8 @@ export interface DirectIoNumbers {
   readonly udp: { readonly level: number; readonly segment: number; readonly receiveOffload: number };
   /** F_DUPFD_CLOEXEC of fcntl(2). */
   readonly duplicate: number;
+  /** O_CLOEXEC of dup3(2). */
+  readonly closeOnExec: number;
   /** SO_TIMESTAMPNS of socket(7), also the type of its control message. */
   readonly arrivalTimes: number;
   /** SO_MAX_PACING_RATE of socket(7). */

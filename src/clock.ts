@@ -36,3 +36,17 @@ export async function withDeadline<T>(promise: Promise<T>, deadlineMs: number): 
 export async function waitWithin(promise: Promise<unknown>, deadlineMs: number): Promise<void> {
   await withDeadline(promise, deadlineMs).catch(() => {});
 }
+
+/** The longest delay that setTimeout takes for what it is. */
+const MOST_TIMER_MS = 2 ** 31 - 1;
+
+/** Runs `task` after any time, however long; gives what calls it off. */
+export function runAfter(delayMs: number, task: () => void): () => void {
+  let timer: Timer;
+  const arm = (leftMs: number): void => {
+    const partMs = Math.min(leftMs, MOST_TIMER_MS);
+    timer = setTimeout(() => (leftMs > partMs ? arm(leftMs - partMs) : task()), partMs);
+  };
+  arm(delayMs);
+  return () => clearTimeout(timer);
+}

@@ -5,9 +5,13 @@
  * - `resolve-failed`, `connect-refused`, `connect-timeout`, `connect-failed`: no control connection.
  * - `port-in-use`, `pool-exhausted`, `bind-failed`: no local port to listen on.
  * - `offload-refused`: the system refuses the UDP offload that was asked for.
+ * - `option-refused`: the system refuses a socket option that was asked for: address, interface, congestion control, DSCP,
+ *   segment size or source port.
  * - `peer-refused`: the peer answered with an error message of its own.
  * - `peer-protocol`: the peer sent what the protocol does not allow, or is no rperf at all.
  * - `peer-lost`: the control connection ended or fell silent.
+ * - `outage`: the control connection was lost, and not had again before the deadline.
+ * - `resume-refused`: the server answers, but holds no result to resume under the token.
  * - `stream-failed`: a data stream could not be opened, or broke.
  * - `stream-silent`: a receiver saw no data for too long.
  * - `stopped`: this side was asked to stop.
@@ -23,9 +27,12 @@ export type ErrorCode =
   | "pool-exhausted"
   | "bind-failed"
   | "offload-refused"
+  | "option-refused"
   | "peer-refused"
   | "peer-protocol"
   | "peer-lost"
+  | "outage"
+  | "resume-refused"
   | "stream-failed"
   | "stream-silent"
   | "stopped"

@@ -16,10 +16,19 @@ import { StreamWorkerPool } from "./workers/stream-worker-pool.ts";
 export type { ClientEvent } from "./client/events.ts";
 export type { ServerOptions } from "./config/server-config.ts";
 export type { TestOptions } from "./config/test-config.ts";
-export type { OffloadMode, Pacing, PortPools, PortRange, TestConfig, WriteSize } from "./config/types.ts";
+export type { DialMode, OffloadMode, Pacing, PortPools, PortRange, TestConfig, WriteSize } from "./config/types.ts";
 export { type ErrorCode, RperfError } from "./errors.ts";
 export { toJsonDocument } from "./report/json.ts";
-export type { StreamResult, StreamSummary, TestResult, UdpSummary } from "./results/types.ts";
+export type {
+  Direction,
+  DirectionResult,
+  Outage,
+  Outcome,
+  StreamResult,
+  StreamSummary,
+  TestResult,
+  UdpSummary,
+} from "./results/types.ts";
 export type { ServerEvent } from "./server/events.ts";
 export type { RperfServer } from "./server/start-server.ts";
 export type { Interval } from "./stats/interval.ts";

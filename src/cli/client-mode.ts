@@ -1,10 +1,12 @@
 import type { ClientEvent } from "../client/events.ts";
-import { EXIT_FAILED, EXIT_OK } from "../errors.ts";
+import { systemClock } from "../clock.ts";
+import { EXIT_FAILED, EXIT_OK, messageOf, RperfError } from "../errors.ts";
 import { createLog, type Log } from "../log.ts";
 import type { Progress } from "../report/progress.ts";
 import type { Reporter, TestStart } from "../report/reporter.ts";
-import type { RateUnit } from "../units.ts";
-import type { Format } from "./format.ts";
+import type { Reason } from "../results/types.ts";
+import { formatSeconds, type RateUnit } from "../units.ts";
+import type { ClientFormat } from "./format.ts";
 import { listenForInterrupts } from "./interrupts.ts";
 import type { Invocation } from "./invocation.ts";
 import type { Io } from "./io.ts";
@@ -35,14 +37,17 @@ export async function runClientMode(invocation: ClientInvocation, io: Io): Promi
     progress?.stop();
     reporter.finished(result);
     // The text says so itself; a program that reads the JSON leaves stderr to a person.
-    if (format === "json" && result.reason !== null) log.error(result.reason.message);
+    if (isJson(format) && result.reason !== null) log.error(result.reason.message);
     return result.success ? EXIT_OK : EXIT_FAILED;
+  } catch (error) {
+    reporter.failed?.(reasonOf(error));
+    throw error;
   } finally {
     progress?.stop();
   }
 }
 
-async function loadProgress(format: Format, io: Io): Promise<Progress> {
+async function loadProgress(format: ClientFormat, io: Io): Promise<Progress> {
   const { createProgress } = await import("../report/progress.ts");
   return createProgress({
     write: (text) => io.err.write(text),
@@ -52,7 +57,12 @@ async function loadProgress(format: Format, io: Io): Promise<Progress> {
   });
 }
 
-async function loadReporter(format: Format, isDebug: boolean, io: Io, progress: Progress | null): Promise<Reporter> {
+async function loadReporter(
+  format: ClientFormat,
+  isDebug: boolean,
+  io: Io,
+  progress: Progress | null,
+): Promise<Reporter> {
   // Both streams may be the same terminal, so the progress line makes room for each result.
   const write = (text: string): void => {
     progress?.clear();
@@ -61,6 +71,11 @@ async function loadReporter(format: Format, isDebug: boolean, io: Io, progress: 
   if (format === "json") {
     const { createJsonReporter } = await import("../report/json.ts");
     return createJsonReporter({ write });
+  }
+  if (format === "json-stream") {
+    const { createJsonStreamReporter } = await import("../report/json-stream.ts");
+    const clock = systemClock();
+    return createJsonStreamReporter({ write, wallSeconds: () => clock.wallSecondsOf(clock.monotonicSeconds()) });
   }
   const { createTextReporter } = await import("../report/text.ts");
   return createTextReporter({ write, format, colour: io.out.hasColour, debug: isDebug });
@@ -81,12 +96,22 @@ function clientEventHandler(reporter: Reporter, progress: Progress | null, log: 
         progress?.started(test);
         return;
       case "interval":
-        progress?.interval(event.streamIndex, event.interval);
-        reporter.interval(event.streamIndex, event.interval);
+        progress?.interval(event.direction, event.streamIndex, event.interval);
+        reporter.interval(event.direction, event.streamIndex, event.interval);
         return;
       case "stream-ended":
-        log.debug(`stream ${event.streamIndex} ended on the ${event.side}: ${event.failure ?? "complete"}`);
-        reporter.sideEnded(event.streamIndex, event.side, event.failure);
+        log.debug(
+          `${event.direction} stream ${event.streamIndex} ended on the ${event.side}: ${event.failure ?? "complete"}`,
+        );
+        reporter.sideEnded(event.direction, event.streamIndex, event.side, event.failure);
+        return;
+      case "outage":
+        log.warn(event.message);
+        reporter.outage?.(event.message);
+        return;
+      case "resumed":
+        log.warn(`the control connection is back after ${formatSeconds(event.outageSeconds)}`);
+        reporter.resumed?.(event.outageSeconds);
         return;
       case "warning":
         log.warn(event.message);
@@ -98,6 +123,14 @@ function clientEventHandler(reporter: Reporter, progress: Progress | null, log: 
   };
 }
 
-function rateUnitOf(format: Format): RateUnit {
-  return format === "json" ? "megabit" : format;
+function reasonOf(error: unknown): NonNullable<Reason> {
+  return { code: error instanceof RperfError ? error.code : "internal", message: messageOf(error) };
+}
+
+function isJson(format: ClientFormat): format is "json" | "json-stream" {
+  return format === "json" || format === "json-stream";
+}
+
+function rateUnitOf(format: ClientFormat): RateUnit {
+  return isJson(format) ? "megabit" : format;
 }

@@ -1,3 +1,4 @@
+import { RperfError } from "../errors.ts";
 import type { RateUnit } from "../units.ts";
 
 /** How results are printed; `megabit` and `megabyte` are text in that unit. */
@@ -5,9 +6,19 @@ export const FORMATS = ["json", "megabit", "megabyte"] as const satisfies readon
 
 export type Format = (typeof FORMATS)[number];
 
+/** What a client prints: with `json-stream` one object a line as things happen. */
+export type ClientFormat = Format | "json-stream";
+
 export const DEFAULT_FORMAT: Format = "megabit";
 
 /** `text` has passed the strict parse, so anything that is no format was not given. */
 export function formatOf(text: string | undefined): Format {
   return FORMATS.find((format) => format === text) ?? DEFAULT_FORMAT;
+}
+
+/** The same with the switch `--json-stream`, which JSON alone agrees with. */
+export function clientFormatOf(text: string | undefined, isStream: boolean): ClientFormat {
+  if (!isStream) return formatOf(text);
+  if (text === undefined || text === "json") return "json-stream";
+  throw new RperfError("usage", `--json-stream and --format ${text} exclude each other`);
 }

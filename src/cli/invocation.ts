@@ -2,13 +2,15 @@ import { parseAffinity } from "../config/affinity.ts";
 import { type NumberRule, parseNumber } from "../config/checks.ts";
 import { OFFLOAD_MODES } from "../config/choices.ts";
 import { DEFAULT_SELFTEST_SECONDS } from "../config/defaults.ts";
+import { parseDscp } from "../config/dscp.ts";
+import { parseClientPorts } from "../config/local-end.ts";
 import { parsePortPool, POOL_NAMES, type PortPoolsOptions } from "../config/port-pool.ts";
 import { makeServerConfig, SERVER_RULES, type ServerOptions } from "../config/server-config.ts";
 import { makeTestConfig, TEST_RULES, type TestOptions } from "../config/test-config.ts";
 import type { PortRange } from "../config/types.ts";
 import { RperfError } from "../errors.ts";
 import { parseBandwidth } from "../units.ts";
-import { type Format, formatOf } from "./format.ts";
+import { type ClientFormat, clientFormatOf, type Format, formatOf } from "./format.ts";
 import { type OptionSpec, ROOT_OPTIONS, type SELFTEST_OPTIONS, type ValuedName } from "./options.ts";
 import type { ParsedOptions } from "./strict-parse.ts";
 
@@ -17,7 +19,12 @@ type RootValuedName = ValuedName<typeof ROOT_OPTIONS>;
 
 /** What `rperf` was asked to do, with every value checked. */
 export type Invocation =
-  | { readonly mode: "client"; readonly options: TestOptions; readonly format: Format; readonly isDebug: boolean }
+  | {
+      readonly mode: "client";
+      readonly options: TestOptions;
+      readonly format: ClientFormat;
+      readonly isDebug: boolean;
+    }
   | { readonly mode: "server"; readonly options: ServerOptions; readonly isDebug: boolean };
 
 export interface SelftestInvocation {
@@ -48,7 +55,8 @@ export function invocationOf(parsed: RootParsed): Invocation {
   const options = testOptions(parsed);
   // Refused here, before anything is loaded; the library makes its own of them and tells the warnings.
   makeTestConfig(options);
-  return { mode: "client", options, format: formatOf(parsed.value("format")), isDebug };
+  const format = clientFormatOf(parsed.value("format"), parsed.isOn("json-stream"));
+  return { mode: "client", options, format, isDebug };
 }
 
 export function selftestInvocationOf(parsed: ParsedOptions<typeof SELFTEST_OPTIONS>): SelftestInvocation {
@@ -70,12 +78,14 @@ function refuseOthersOptions(parsed: RootParsed, other: "client" | "server"): vo
 function serverOptions(parsed: RootParsed): ServerOptions {
   const number = numberReader(parsed);
   return {
+    bindAddress: parsed.value("bind"),
     ipv6: parsed.isOn("version6"),
     // Unlike the library, the command line has no use for "any free port".
     port: number("port", TEST_RULES.port),
     clientLimit: number("client-limit", SERVER_RULES.clientLimit),
     affinity: mapped(parsed.value("affinity"), parseAffinity),
     portPools: portPools(parsed),
+    device: parsed.value("bind-dev"),
   };
 }
 
@@ -89,6 +99,7 @@ function testOptions(parsed: RootParsed): TestOptions {
     ipv6Only: parsed.isOn("version6"),
     family: isUdp ? "udp" : "tcp",
     reverse: parsed.isOn("reverse"),
+    bidir: parsed.isOn("bidir"),
     bandwidthBytesPerSecond: mapped(parsed.value("bandwidth"), parseBandwidth),
     durationSeconds: number("time", TEST_RULES.durationSeconds),
     sendIntervalSeconds: number("send-interval", TEST_RULES.sendIntervalSeconds),
@@ -102,6 +113,17 @@ function testOptions(parsed: RootParsed): TestOptions {
     noDelay: parsed.isOn("no-delay"),
     affinity: mapped(parsed.value("affinity"), parseAffinity),
     portPools: portPools(parsed),
+    dial: parsed.isOn("legacy-dial") ? "legacy" : "client",
+    singlePort: parsed.isOn("single-port"),
+    clientPorts: mapped(parsed.value("client-port"), parseClientPorts),
+    resumeTimeoutSeconds: number("resume-timeout", TEST_RULES.resumeTimeoutSeconds),
+    localAddress: parsed.value("bind"),
+    device: parsed.value("bind-dev"),
+    congestion: parsed.value("congestion"),
+    dscp: mapped(parsed.value("dscp"), parseDscp),
+    maxSegmentBytes: number("mss", TEST_RULES.maxSegmentBytes),
+    intervalSeconds: number("interval", TEST_RULES.intervalSeconds),
+    title: parsed.value("title"),
   };
 }
 

@@ -74,6 +74,22 @@ export const ROOT_OPTIONS = [
     help: "logical CPUs dealt to the streams in turn, such as 0,1",
   },
   {
+    name: "bind",
+    valueName: "ADDRESS",
+    group: "Both modes",
+    audience: "both",
+    help: "server: IP address to listen on; client: the one to test from",
+    defaultText: "any",
+  },
+  {
+    name: "bind-dev",
+    valueName: "INTERFACE",
+    group: "Both modes",
+    audience: "both",
+    help: "use this network interface alone (SO_BINDTODEVICE)",
+    defaultText: "any",
+  },
+  {
     name: "tcp-port-pool",
     valueName: "PORTS",
     group: "Both modes",
@@ -128,6 +144,7 @@ export const ROOT_OPTIONS = [
     audience: "client",
     help: "let the server send and the client receive",
   },
+  { name: "bidir", group: "Client", audience: "client", help: "test both directions at the same time" },
   {
     name: "time",
     short: "t",
@@ -163,6 +180,14 @@ export const ROOT_OPTIONS = [
     audience: "client",
     help: "leave the first whole seconds out of the totals",
     defaultText: String(defaults.DEFAULT_OMIT_SECONDS),
+  },
+  {
+    name: "interval",
+    valueName: "SECONDS",
+    group: "Client",
+    audience: "client",
+    help: "how often streams report, 0.1 to 60",
+    defaultText: String(defaults.DEFAULT_INTERVAL_SECONDS),
   },
   {
     name: "length",
@@ -212,7 +237,72 @@ export const ROOT_OPTIONS = [
     help: "socket buffer of the receivers; 0 leaves TCP's to the system and raises UDP's as far as it allows",
     defaultText: "0",
   },
+  {
+    name: "congestion",
+    valueName: "NAME",
+    group: "Client",
+    audience: "client",
+    help: "TCP congestion control of the senders, such as cubic or bbr",
+    defaultText: "the system's",
+  },
+  {
+    name: "mss",
+    valueName: "BYTES",
+    group: "Client",
+    audience: "client",
+    help: "TCP maximum segment size (TCP_MAXSEG)",
+    defaultText: "what the path gives",
+  },
+  {
+    name: "dscp",
+    valueName: "VALUE",
+    group: "Client",
+    audience: "client",
+    help: "code point of the senders' packets: 0 to 63, 0x2e, or a name such as ef, af41, cs1, le",
+    defaultText: "the system's",
+  },
+  {
+    name: "single-port",
+    group: "Client",
+    audience: "client",
+    help: "move all data over the number of the control port, so that one opened port is enough",
+  },
+  {
+    name: "client-port",
+    valueName: "PORTS",
+    group: "Client",
+    audience: "client",
+    help: "source ports of the data, such as 7000-7003, one for each stream, and with --bidir two",
+    defaultText: "any",
+  },
+  {
+    name: "legacy-dial",
+    group: "Client",
+    audience: "client",
+    help: "let the senders open the data connections as in the original, also those of the server",
+  },
+  {
+    name: "resume-timeout",
+    valueName: "SECONDS",
+    group: "Client",
+    audience: "client",
+    help: "how long after the planned end to try to get the results when the control connection broke; 0 is not at all",
+    defaultText: String(defaults.DEFAULT_RESUME_TIMEOUT_SECONDS),
+  },
   FORMAT,
+  {
+    name: "json-stream",
+    group: "Output",
+    audience: "client",
+    help: "one JSON object a line as things happen, and the whole document in the last",
+  },
+  {
+    name: "title",
+    valueName: "TEXT",
+    group: "Output",
+    audience: "client",
+    help: "a text to know the results by",
+  },
   ...COMMON,
   { name: "version", short: "V", group: "Output", audience: "both", help: "print the version" },
 ] as const satisfies readonly OptionSpec[];
@@ -231,6 +321,13 @@ export const SELFTEST_OPTIONS = [
   FORMAT,
   ...COMMON,
 ] as const satisfies readonly OptionSpec[];
+
+const KNOWN_TIME = "tests run for a known time (-t), so that totals compare and schedules of unattended devices hold";
+
+/** What other testers have and rperf has not on purpose, as typed, and why. */
+export const ABSENT_OPTIONS: ReadonlyMap<string, string> = new Map(
+  ["-n", "--bytes", "--num", "-k", "--blockcount"].map((typed) => [typed, KNOWN_TIME]),
+);
 
 /** Names of a table's options that take a value. */
 export type ValuedName<Specs extends readonly OptionSpec[]> = Extract<

@@ -13,6 +13,12 @@ export function logServerEvent(log: Log, event: ServerEvent): void {
     case "test-started":
       log.info(`${event.client}: test started`);
       return;
+    case "client-lost":
+      log.warn(`${event.client}: ${event.message}; its test goes on`);
+      return;
+    case "client-resumed":
+      log.info(`${event.client}: its client is back`);
+      return;
     case "client-refused":
       log.warn(`${event.client}: refused: ${event.message}`);
       return;

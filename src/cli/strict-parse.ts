@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { RperfError } from "../errors.ts";
 import { nearest } from "./nearest.ts";
-import type { OptionSpec, SwitchName, ValuedName } from "./options.ts";
+import { ABSENT_OPTIONS, type OptionSpec, type SwitchName, type ValuedName } from "./options.ts";
 
 /** What a command line gave; only options of the table can be asked for. */
 export interface ParsedOptions<Specs extends readonly OptionSpec[]> {
@@ -86,6 +86,8 @@ function checkValue(spec: OptionSpec, { rawName: typed, value, inlineValue }: Op
 }
 
 function unknownOption(specs: readonly OptionSpec[], typed: string): string {
+  const reason = ABSENT_OPTIONS.get(typed);
+  if (reason !== undefined) return `there is no ${typed}: ${reason}`;
   const isLong = typed.startsWith("--");
   const near = isLong
     ? nearest(

@@ -2,21 +2,31 @@ import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { DeadlineError, withDeadline } from "../clock.ts";
 import { CONNECT_TIMEOUT_SECONDS } from "../config/limits.ts";
-import { formatEndpoint, ipVersionOf } from "../control/address.ts";
+import type { TestConfig } from "../config/types.ts";
+import { formatEndpoint, ipVersionOf } from "../protocol/address.ts";
 import { type ChannelEvents, channelSocketHandlers, ControlChannel } from "../control/channel.ts";
 import { type ErrorCode, messageOf, RperfError, systemCodeOf } from "../errors.ts";
+import { hasOwnSockets } from "../streams/abilities.ts";
+import { openConnection } from "../streams/tcp-connection.ts";
 
 const RESOLVE_TIMEOUT_MS = 5000;
+/** How long addresses that do not answer are tried; each try takes CONNECT_TIMEOUT_SECONDS. */
+const CONNECT_PATIENCE_SECONDS = 8;
 
 /**
- * Every address of `host`, or those of IPv6 alone, in the order in which the system prefers them. Throws
- * `resolve-failed`.
+ * Every address of `host`, or those of IPv6 or of the local address's version alone, in the order in which the system
+ * prefers them. Throws `resolve-failed`.
  */
-export async function resolveHost(host: string, ipv6Only: boolean): Promise<readonly string[]> {
+export async function resolveHost(
+  host: string,
+  ipv6Only: boolean,
+  localAddress: string | null = null,
+): Promise<readonly string[]> {
+  const version = ipv6Only ? 6 : localAddress === null ? null : ipVersionOf(localAddress);
   const addresses = await lookUp(host);
-  const usable = ipv6Only ? addresses.filter((address) => ipVersionOf(address) === 6) : addresses;
+  const usable = version === null ? addresses : addresses.filter((address) => ipVersionOf(address) === version);
   if (usable.length > 0) return usable;
-  throw new RperfError("resolve-failed", `the name ${host} has no ${ipv6Only ? "IPv6 " : ""}address`);
+  throw new RperfError("resolve-failed", `the name ${host} has no ${version === null ? "" : `IPv${version} `}address`);
 }
 
 async function lookUp(host: string): Promise<readonly string[]> {
@@ -38,36 +48,67 @@ async function lookUp(host: string): Promise<readonly string[]> {
   }
 }
 
+/** What the control connection's socket is bound to. */
+export type ControlPath = Pick<TestConfig, "localAddress" | "device">;
+
 /** Where the control connection was made to. */
-export interface ControlConnection {
+export interface ControlConnection<Events extends ChannelEvents> {
   readonly channel: ControlChannel;
   readonly address: string;
+  readonly inbox: Events;
 }
 
-/** Tries each address in turn. Throws what the last one answered: `connect-refused`, `-timeout` or `-failed`. */
-export async function connectControl(
+/**
+ * Tries each address in turn, and all of them again where none answers in time: a link may lose much. Throws what the last
+ * one answered: `connect-refused`, `-timeout` or `-failed`.
+ */
+export async function connectControl<Events extends ChannelEvents>(
   addresses: readonly string[],
   port: number,
-  events: ChannelEvents,
-): Promise<ControlConnection> {
-  let failure = new RperfError("connect-failed", "there is no address to connect to");
-  for (const address of addresses) {
-    try {
-      return { channel: await connectTo(address, port, events), address };
-    } catch (cause) {
-      failure = describeFailure(cause, formatEndpoint(address, port));
+  path: ControlPath,
+  newEvents: () => Events,
+): Promise<ControlConnection<Events>> {
+  const givenUpAtMs = performance.now() + CONNECT_PATIENCE_SECONDS * 1000;
+  for (;;) {
+    let failure = new RperfError("connect-failed", "there is no address to connect to");
+    for (const address of addresses) {
+      const inbox = newEvents();
+      try {
+        return { channel: await connectOnce(address, port, path, inbox), address, inbox };
+      } catch (error) {
+        failure = error instanceof RperfError ? error : new RperfError("internal", messageOf(error));
+      }
     }
+    if (failure.code !== "connect-timeout" || performance.now() >= givenUpAtMs) throw failure;
   }
-  throw failure;
+}
+
+/** One attempt at one address. Throws `connect-refused`, `-timeout`, `-failed` or `bind-failed`. */
+export async function connectOnce(
+  address: string,
+  port: number,
+  path: ControlPath,
+  events: ChannelEvents,
+): Promise<ControlChannel> {
+  try {
+    return await connectTo(address, port, path, events);
+  } catch (cause) {
+    throw describeFailure(cause, formatEndpoint(address, port));
+  }
 }
 
 const NO_EVENTS: ChannelEvents = { onBody: () => {}, onError: () => {}, onClosed: () => {} };
 
-async function connectTo(address: string, port: number, events: ChannelEvents): Promise<ControlChannel> {
+async function connectTo(
+  address: string,
+  port: number,
+  path: ControlPath,
+  events: ChannelEvents,
+): Promise<ControlChannel> {
   let isGivenUp = false;
+  const target = await targetOf(address, port, path);
   const connecting = Bun.connect<ControlChannel>({
-    hostname: address,
-    port,
+    ...target,
     socket: {
       ...channelSocketHandlers,
       open: (socket) => {
@@ -88,11 +129,22 @@ async function connectTo(address: string, port: number, events: ChannelEvents): 
   }
 }
 
+/** Bun goes on with a connection of ours: its own cannot be bound, and calls a network that is gone a refusal. */
+async function targetOf(address: string, port: number, { localAddress, device }: ControlPath) {
+  if (localAddress === null && device === null && !hasOwnSockets()) return { hostname: address, port };
+  const path = { localAddress, device, localPort: 0, congestion: null, dscp: null, maxSegmentBytes: null };
+  // Bun takes a descriptor here (FdSocketOptions), its types only leave it out of this call.
+  const target: { hostname: string; port: number; fd?: number } = { hostname: "", port: 0 };
+  target.fd = await openConnection(address, port, path);
+  return target;
+}
+
 function describeFailure(cause: unknown, where: string): RperfError {
   const fail = (code: ErrorCode, message: string) => new RperfError(code, message, { cause });
   if (cause instanceof DeadlineError) {
     return fail("connect-timeout", `no answer from ${where} within ${CONNECT_TIMEOUT_SECONDS} s`);
   }
+  if (cause instanceof RperfError) return cause;
   const systemCode = systemCodeOf(cause);
   if (systemCode === "ECONNREFUSED")
     return fail("connect-refused", `no server listens on ${where} (connection refused)`);

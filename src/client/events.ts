@@ -1,5 +1,5 @@
 import type { TestConfig } from "../config/types.ts";
-import type { Side } from "../results/types.ts";
+import type { Direction, Side } from "../results/types.ts";
 import type { Interval } from "../stats/interval.ts";
 
 /** What a running test tells as it happens. */
@@ -12,13 +12,22 @@ export type ClientEvent =
       readonly ipVersion: 4 | 6;
     }
   | { readonly type: "started" }
-  | { readonly type: "interval"; readonly streamIndex: number; readonly interval: Interval }
+  | {
+      readonly type: "interval";
+      readonly direction: Direction;
+      readonly streamIndex: number;
+      readonly interval: Interval;
+    }
   | {
       readonly type: "stream-ended";
+      readonly direction: Direction;
       readonly streamIndex: number;
       readonly side: Side;
       /** Null when that side completed. */
       readonly failure: string | null;
     }
+  /** The control connection is lost, and tried to be had again. */
+  | { readonly type: "outage"; readonly message: string }
+  | { readonly type: "resumed"; readonly outageSeconds: number }
   | { readonly type: "warning"; readonly message: string }
   | { readonly type: "debug"; readonly message: string };

@@ -3,17 +3,18 @@ import { RperfError } from "../errors.ts";
 import { decodeServerMessage } from "../protocol/decode.ts";
 import type { ServerMessage } from "../protocol/messages.ts";
 
-export type ServerAnswer = Extract<ServerMessage, { kind: "connect" | "connect-ready" }>;
-/** What a running test hears from its server. */
+export type ServerAnswer = Extract<ServerMessage, { kind: "connect" | "connect-ready" | "resumed" }>;
+/** What a running test hears from its server; the server numbers these. */
 export type RunningMessage = Extract<ServerMessage, { kind: "result" | "done" | "failed" }>;
 
 export interface LinkEvents {
-  onMessage(message: RunningMessage): void;
+  /** `silentMs`: how long nothing had come over the same connection. */
+  onMessage(message: RunningMessage, silentMs: number): void;
   /** The server gave up on this test, or the connection did; nothing comes any more. Called once at the most. */
   onLost(error: RperfError): void;
 }
 
-/** Takes what comes over a control connection: first one answer, then the messages of a running test. */
+/** Takes what comes over a control connection: first its answers, then the messages of a running test. */
 export class Inbox implements ChannelEvents {
   /** Resolves when the connection is over. */
   readonly closed: Promise<void>;
@@ -23,6 +24,9 @@ export class Inbox implements ChannelEvents {
   #markClosed = (): void => {};
   #answered: { resolve: (answer: ServerAnswer) => void; reject: (error: RperfError) => void } | null = null;
   #listener: LinkEvents | null = null;
+  /** Messages that came right behind an answer, before there was a listener. */
+  readonly #early: RunningMessage[] = [];
+  #isResuming = false;
   #failure: RperfError | null = null;
 
   /** `server` names it in errors. */
@@ -34,13 +38,20 @@ export class Inbox implements ChannelEvents {
     });
   }
 
-  /** The answer to a configuration. Rejects with `peer-refused`, `peer-protocol` or `peer-lost`. */
-  async nextAnswer(timeoutMs: number): Promise<ServerAnswer> {
+  /**
+   * The answer to a configuration or a resumption. Rejects with `peer-refused`, `peer-protocol` or `peer-lost`, and with
+   * `lateCode` when none comes in time: of a server that is known to be rperf, it says that the link is gone.
+   */
+  async nextAnswer(
+    timeoutMs: number,
+    lateCode: "peer-protocol" | "peer-lost" = "peer-protocol",
+  ): Promise<ServerAnswer> {
     if (this.#failure !== null) throw this.#failure;
     const { promise, resolve, reject } = Promise.withResolvers<ServerAnswer>();
     this.#answered = { resolve, reject };
     const timer = setTimeout(() => {
-      reject(new RperfError("peer-protocol", `${this.#server} took the connection and did not answer; is it rperf?`));
+      const doubt = lateCode === "peer-protocol" ? "; is it rperf?" : "";
+      reject(new RperfError(lateCode, `${this.#server} took the connection and did not answer${doubt}`));
     }, timeoutMs);
     try {
       return await promise;
@@ -53,28 +64,34 @@ export class Inbox implements ChannelEvents {
   /** From now on the test runs, and everything goes to `listener`. */
   listen(listener: LinkEvents): void {
     this.#listener = listener;
+    for (const message of this.#early.splice(0)) listener.onMessage(message, 0);
     if (this.#failure !== null) listener.onLost(this.#failure);
   }
 
   /** Nothing that happens to the connection is a loss any more; figures are still taken. */
   expectEnd(): void {
     const listener = this.#listener;
-    if (listener !== null) this.#listener = { onMessage: (message) => listener.onMessage(message), onLost: () => {} };
+    if (listener !== null) this.#listener = { ...listener, onLost: () => {} };
   }
 
   onBody(body: Uint8Array): void {
-    this.lastHeardMs = performance.now();
+    const nowMs = performance.now();
+    const silentMs = nowMs - this.lastHeardMs;
+    this.lastHeardMs = nowMs;
     const message = decodeServerMessage(body, this.#streams);
     switch (message.kind) {
       case "connect":
       case "connect-ready":
+      case "resumed":
         if (this.#answered === null) throw new RperfError("peer-protocol", `a ${message.kind} out of order`);
+        this.#isResuming = message.kind === "resumed";
         return this.#answered.resolve(message);
       case "result":
       case "done":
       case "failed":
-        if (this.#listener === null) throw new RperfError("peer-protocol", `a ${message.kind} before the begin`);
-        return this.#listener.onMessage(message);
+        return this.#running(message, silentMs);
+      case "data-ready":
+        throw new RperfError("peer-protocol", "a data-ready on a control connection");
       case "error":
         return this.#lost(new RperfError("peer-refused", `${this.#server} says: ${message.message}`));
     }
@@ -89,6 +106,12 @@ export class Inbox implements ChannelEvents {
     this.#markClosed();
     const when = this.#listener === null ? "before it answered (is it rperf?)" : "in mid-test";
     this.#lost(new RperfError("peer-lost", `${this.#server} closed the control connection ${when}`));
+  }
+
+  #running(message: RunningMessage, silentMs: number): void {
+    if (this.#listener !== null) return this.#listener.onMessage(message, silentMs);
+    if (!this.#isResuming) throw new RperfError("peer-protocol", `a ${message.kind} before the begin`);
+    this.#early.push(message);
   }
 
   #lost(error: RperfError): void {

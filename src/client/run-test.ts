@@ -1,29 +1,65 @@
+import { REPORT_INTERVAL_SECONDS } from "../config/limits.ts";
 import type { TestConfig } from "../config/types.ts";
-import { RperfError } from "../errors.ts";
+import { RperfError, systemCodeOf } from "../errors.ts";
+import type { Extensions } from "../protocol/messages.ts";
 import type { TestResult } from "../results/types.ts";
+import type { Endpoint } from "../streams/spec.ts";
 import { CpuDealer, PortDealer } from "../workers/dealers.ts";
 import type { StreamWorker } from "../workers/worker-thread.ts";
 import { configurationOf, receiverSpec, senderSpec } from "./configuration.ts";
 import type { TestDependencies } from "./dependencies.ts";
+import type { DirectionRun } from "./direction-run.ts";
 import type { ClientEvent } from "./events.ts";
-import { RunningTest } from "./running-test.ts";
+import { directionsOf, featuresOf, RunningTest } from "./running-test.ts";
 import { ServerLink } from "./server-link.ts";
+
+/** A control connection that breaks before the test begins costs nothing but time: so many attempts in all. */
+const MOST_ATTEMPTS = 3;
+/** A server's system gives a connection up after so long a silence (control/channel.ts). */
+const GIVEN_UP_MS = 5000;
 
 /**
  * Runs one test from the connection to its result. A test that began always has a result, however it ended; before
  * that, throws RperfError.
  */
 export async function runTest(config: TestConfig, dependencies: TestDependencies): Promise<TestResult> {
-  const cpus = new CpuDealer(config.affinity, (message) => dependencies.emit({ type: "warning", message }));
-  const { parallel: streams, bandwidthBytesPerSecond: streamBytesPerSecond } = config;
+  for (let attempt = 1; ; attempt++) {
+    const startMs = performance.now();
+    const outcome = await attemptTest(config, dependencies);
+    if (!(outcome instanceof RperfError)) return outcome;
+    const isLast = attempt === MOST_ATTEMPTS || dependencies.signal.aborted;
+    if (isLast || !isOfLink(outcome, performance.now() - startMs)) throw outcome;
+    dependencies.emit({ type: "warning", message: `${outcome.message}; trying again` });
+  }
+}
+
+/**
+ * Whether the link broke under a connection, and not the server's or the user's will. A system that got no acknowledgement
+ * gives the connection up without a word, and answers what still comes with a reset, which is no early one.
+ */
+function isOfLink(error: RperfError, attemptMs: number): boolean {
+  if (error.code !== "peer-lost") return false;
+  const cause = error.cause instanceof RperfError ? systemCodeOf(error.cause.cause) : null;
+  return cause === "ETIMEDOUT" || (cause === "ECONNRESET" && attemptMs >= GIVEN_UP_MS);
+}
+
+/** One attempt; gives the error when it did not come to the test's begin. */
+async function attemptTest(config: TestConfig, dependencies: TestDependencies): Promise<TestResult | RperfError> {
+  const { emit } = dependencies;
+  const cpus = new CpuDealer(config.affinity, (message) => emit({ type: "warning", message }));
+  const { parallel, bandwidthBytesPerSecond: streamBytesPerSecond } = config;
+  const streams = parallel * directionsOf(config).length;
   const acquiring = dependencies.pool.acquire({ streams, cpus: cpus.size, streamBytesPerSecond });
   const { interrupted, forget } = listenFor(dependencies.signal);
   const opening = ServerLink.open(config);
   try {
     const link = await Promise.race([opening, interrupted]);
     const test = new RunningTest(config, link, await acquiring, dependencies);
-    await Promise.race([prepare({ link, config, test, cpus }, dependencies.emit), interrupted]);
+    await Promise.race([prepare({ link, config, test, cpus, emit }), interrupted]);
     return await test.run();
+  } catch (error) {
+    if (error instanceof RperfError) return error;
+    throw error;
   } finally {
     forget();
     // Whichever way it ended, and even if it comes only now: nobody needs the connection any more.
@@ -52,41 +88,90 @@ interface Preparation {
   readonly config: TestConfig;
   readonly test: RunningTest;
   readonly cpus: CpuDealer;
+  readonly emit: (event: ClientEvent) => void;
 }
 
-async function prepare(preparation: Preparation, emit: (event: ClientEvent) => void): Promise<void> {
-  const { link, config } = preparation;
+async function prepare(preparation: Preparation): Promise<void> {
+  const { link, config, test, emit } = preparation;
   const { address, port, ipVersion } = link;
   emit({ type: "connected", config, address, port, ipVersion });
-  const isOurs = await (config.reverse ? prepareReverse(preparation) : prepareForward(preparation));
-  emit({ type: "debug", message: isOurs ? "the server is one of ours" : "the server speaks the protocol of 0.1.8" });
+  for (const direction of test.directions) {
+    if (direction.config.reverse) await prepareReverse(preparation, direction);
+    else await prepareForward(preparation, direction);
+  }
+  tellFeatures(config, test, emit);
 }
 
-/** The server opens receivers, then this side makes its senders ready. Tells whether the server is ours. */
-async function prepareForward({ link, config, test, cpus }: Preparation): Promise<boolean> {
+function tellFeatures(config: TestConfig, test: RunningTest, emit: (event: ClientEvent) => void): void {
+  const features = featuresOf(test.directions);
+  const isOurs = test.directions.some(({ granted }) => granted !== null);
+  const kind = isOurs ? "the server is one of ours" : "the server speaks the protocol of 0.1.8";
+  const inUse = features.length === 0 ? "no extensions in use" : `extensions in use: ${features.join(", ")}`;
+  emit({ type: "debug", message: `${kind}; ${inUse}` });
+  const warn = (message: string): void => emit({ type: "warning", message });
+  if (config.singlePort && !features.includes("single_port")) {
+    warn("the server does not take data over its control port: the test uses other ports");
+  }
+  if (config.intervalSeconds !== REPORT_INTERVAL_SECONDS && !isOurs) {
+    warn("the server speaks the protocol of 0.1.8: reports come every second");
+  }
+  if (
+    (config.reverse || config.bidir) &&
+    !isOurs &&
+    (config.congestion ?? config.dscp ?? config.maxSegmentBytes) !== null
+  ) {
+    warn("the server speaks the protocol of 0.1.8: what it sends goes its ordinary way");
+  }
+}
+
+/** The server opens receivers, then this side makes its senders ready. */
+async function prepareForward({ link, cpus }: Preparation, direction: DirectionRun): Promise<void> {
+  const { config, group } = direction;
   const testId = newTestId();
-  const { streamPorts, extensions } = await link.configure(configurationOf(config, testId, []));
-  await test.group.prepare(
+  const { streamPorts, extensions: granted } = await link.configure(configurationOf(config, testId, []));
+  direction.granted = granted;
+  await group.prepare(
     streamPorts.map((port, streamIndex) => {
-      const commons = { config, testId, streamIndex, affinityCpu: cpus.next() };
-      return senderSpec(commons, { address: link.address, port }, extensions !== null);
+      const endpoint = endpointOf(link, port, granted);
+      return senderSpec({ config, testId, streamIndex, affinityCpu: cpus.next(), granted, endpoint });
     }),
   );
-  return extensions !== null;
 }
 
-/** This side opens its receivers, then the server makes its senders ready. Tells whether the server is ours. */
-async function prepareReverse({ link, config, test, cpus }: Preparation): Promise<boolean> {
+function endpointOf({ address }: ServerLink, port: number, granted: Extensions | null): Endpoint {
+  if (granted?.singlePort !== true) return { type: "connect", address, port };
+  return { type: "dial", address, port, isControlPort: true };
+}
+
+/**
+ * This side opens its receivers, as an original server needs them; one of ours may say then that it is to be dialled, and
+ * receivers that do so take their places.
+ */
+async function prepareReverse({ link, cpus }: Preparation, direction: DirectionRun): Promise<void> {
+  const { config, group } = direction;
   const testId = newTestId();
-  const ports = new PortDealer(config.portPools);
-  await test.group.prepare(
-    Array.from({ length: config.parallel }, (_, streamIndex) => {
-      const commons = { config, testId, streamIndex, affinityCpu: cpus.next() };
-      return receiverSpec(commons, link.receiverAddress, ports.next(config.family, link.ipVersion));
+  const pools = new PortDealer(config.portPools);
+  const affinityCpus = Array.from({ length: config.parallel }, () => cpus.next());
+  const specs = (granted: Extensions | null, endpointAt: (streamIndex: number) => Endpoint) =>
+    affinityCpus.map((affinityCpu, streamIndex) => {
+      const endpoint = endpointAt(streamIndex);
+      return receiverSpec({ config, testId, streamIndex, affinityCpu, granted, endpoint });
+    });
+  await group.prepare(
+    specs(null, () => {
+      const { ports, firstChoice } = pools.next(config.family, link.ipVersion);
+      return { type: "listen", bindAddress: link.receiverAddress, ports, firstChoice, peerAddress: null };
     }),
   );
-  const { extensions } = await link.configure(configurationOf(config, testId, test.group.ports));
-  return extensions !== null;
+  const { extensions: granted } = await link.configure(configurationOf(config, testId, group.ports));
+  direction.granted = granted;
+  const dialPorts = granted?.dialPorts ?? null;
+  if (granted === null || dialPorts === null) return;
+  const { address } = link;
+  const isControlPort = granted.singlePort;
+  await group.prepare(
+    specs(granted, (streamIndex) => ({ type: "dial", address, port: dialPorts[streamIndex] ?? 0, isControlPort })),
+  );
 }
 
 /** A version 4 UUID, as its sixteen bytes (RFC 9562, 5.4). */

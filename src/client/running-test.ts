@@ -1,28 +1,29 @@
 import type { TestConfig } from "../config/types.ts";
 import { waitWithin } from "../clock.ts";
 import { RperfError } from "../errors.ts";
-import { createResultCollector, type ResultCollector } from "../results/collector.ts";
-import type { Outcome, Side, SocketFacts, TestResult } from "../results/types.ts";
-import type { Interval } from "../stats/interval.ts";
-import { type StreamFailure, StreamGroup } from "../workers/stream-group.ts";
+import type { SentTotals } from "../protocol/messages.ts";
+import { makeTestResult } from "../results/combine.ts";
+import type { Outcome, TestResult } from "../results/types.ts";
 import type { StreamWorker } from "../workers/worker-thread.ts";
+import { DirectionRun } from "./direction-run.ts";
 import type { RunningMessage } from "./inbox.ts";
+import { Resumption } from "./resumption.ts";
 import type { TestDependencies } from "./dependencies.ts";
 import type { ServerLink } from "./server-link.ts";
 
-/** A server that streams a result every second and has been silent for this long is gone. */
+/** A server that streams results and has been silent for this long beyond its interval is gone, or the link is. */
 const SERVER_SILENCE_SECONDS = 5;
+const REPORT_SLACK_SECONDS = 4;
 const WATCH_INTERVAL_MS = 250;
 /**
  * How long the server may take to complete its side once this one is over, as the original waits; as long as data that
- * was under way still arrives there, the time starts again, up to a limit.
+ * was under way still arrives there, the time starts again, up to a limit. One of ours, which knows how long to wait for a
+ * stalled connection, has only to tell something.
  */
 const COMPLETION_TIMEOUT_MS = 5000;
 const MAX_COMPLETION_MS = 30_000;
 /** How long streams that were told to stop may take to tell their last figures. */
 const STOP_TIMEOUT_MS = 1000;
-/** A UDP receiver whose sender is done needs no end marker any more; what is under way arrives within this time. */
-const LATE_PACKETS_MS = 500;
 
 /** Why a test ends before its streams did. */
 interface EarlyEnd {
@@ -32,57 +33,69 @@ interface EarlyEnd {
 
 /** A test from its begin to its result. */
 export class RunningTest {
-  readonly group: StreamGroup;
+  /** Forward first. */
+  readonly directions: readonly DirectionRun[];
   readonly #config: TestConfig;
   readonly #link: ServerLink;
   readonly #dependencies: TestDependencies;
-  readonly #collector: ResultCollector;
-  readonly #serverOver = new Set<number>();
+  readonly #resumption: Resumption;
+  readonly #bothEnds = Promise.withResolvers<null>();
   readonly #localEnd = Promise.withResolvers<void>();
-  readonly #serverEnd = Promise.withResolvers<void>();
   readonly #earlyEnd = Promise.withResolvers<EarlyEnd>();
-  readonly #lateTimers: Timer[] = [];
-  readonly #localFailures: NonNullable<StreamFailure>[] = [];
+  #startedSeconds = 0;
   #hasEnded = false;
+  #hasHeard = false;
   #completionTimer: Timer | null = null;
   /** Null until this side is over. */
   #localEndMs: number | null = null;
 
+  /** `workers` are those of the forward streams, then those of the reverse ones. */
   constructor(config: TestConfig, link: ServerLink, workers: readonly StreamWorker[], dependencies: TestDependencies) {
     this.#config = config;
     this.#link = link;
     this.#dependencies = dependencies;
-    const { clock, emit } = dependencies;
-    const { address, port, ipVersion } = link;
-    const startedSeconds = clock.wallSecondsOf(clock.monotonicSeconds());
-    this.#collector = createResultCollector({ config, server: { address, port, ipVersion }, startedSeconds });
-    this.group = new StreamGroup(workers, {
-      onInterval: (streamIndex, interval) => this.#interval(streamIndex, interval),
-      onWarning: (message) => emit({ type: "warning", message }),
-      onDebug: (message) => emit({ type: "debug", message }),
-      onOver: (streamIndex, failure, socket) => this.#localOver(streamIndex, failure, socket),
+    const hooks = {
+      emit: dependencies.emit,
+      onSent: (streamIndex: number, sent: SentTotals) => this.#tellSent(streamIndex, sent),
+      onProgress: () => this.#progress(),
+      onOver: () => this.#over(),
+    };
+    this.directions = directionsOf(config).map(
+      (reverse, index) =>
+        new DirectionRun(
+          { ...config, reverse },
+          workers.slice(index * config.parallel, (index + 1) * config.parallel),
+          hooks,
+        ),
+    );
+    this.#resumption = new Resumption(config, link, dependencies, {
+      events: {
+        onMessage: (message, silentMs) => {
+          this.#resumption.heardAfter(silentMs);
+          this.#serverSays(message);
+        },
+        onLost: (error) => this.#lost(error),
+      },
+      onResumed: (phase) => this.#resumed(phase),
+      onGivenUp: (outcome, error) => this.#earlyEnd.resolve({ outcome, error }),
     });
   }
 
   /** Begins on both sides and resolves with the result; never rejects. */
   async run(): Promise<TestResult> {
+    const { clock } = this.#dependencies;
+    this.#startedSeconds = clock.wallSecondsOf(clock.monotonicSeconds());
     // First, so that whoever listens hears of it before anything of a stream's.
     this.#dependencies.emit({ type: "started" });
-    this.#link.begin({
-      onMessage: (message) => this.#serverSays(message),
-      onLost: (error) => this.#earlyEnd.resolve({ outcome: "failed", error }),
-    });
-    this.group.start();
+    this.#resumption.begin();
+    for (const direction of this.directions) direction.start();
     const stopWatching = this.#watch();
-    const bothEnds = Promise.all([this.#localEnd.promise, this.#serverEnd.promise]).then(() => null);
-    const early = await Promise.race([this.#earlyEnd.promise, bothEnds]);
+    const early = await Promise.race([this.#earlyEnd.promise, this.#bothEnds.promise]);
     this.#hasEnded = true;
     stopWatching();
-    if (early === null) {
-      await this.#link.end();
-      return this.#collector.build({ outcome: "completed", reason: null });
-    }
-    return this.#endEarly(early);
+    if (early !== null) return this.#endEarly(early);
+    await this.#link.end();
+    return this.#result("completed", null);
   }
 
   /** Watches the server's silence and delay and this side's interruption; gives the function that stops it. */
@@ -92,111 +105,147 @@ export class RunningTest {
       this.#earlyEnd.resolve({ outcome: "interrupted", error: new RperfError("stopped", "the test was interrupted") });
     signal.addEventListener("abort", onAbort);
     if (signal.aborted) onAbort();
-    const timer = setInterval(() => {
-      // A server that is done has nothing to say while this side still takes what is under way.
-      if (this.#serverOver.size === this.#config.parallel) return;
-      const silenceSeconds = this.#link.silenceSeconds(performance.now());
-      if (silenceSeconds < SERVER_SILENCE_SECONDS) return;
-      const message = `${this.#link.endpoint} has not been heard of for ${SERVER_SILENCE_SECONDS} s`;
-      this.#earlyEnd.resolve({ outcome: "failed", error: new RperfError("peer-lost", message) });
-    }, WATCH_INTERVAL_MS);
+    const timer = setInterval(() => this.#watchSilence(), WATCH_INTERVAL_MS);
     return () => {
       signal.removeEventListener("abort", onAbort);
       clearInterval(timer);
+      this.#resumption.stop();
       if (this.#completionTimer !== null) clearTimeout(this.#completionTimer);
-      for (const late of this.#lateTimers) clearTimeout(late);
+      for (const direction of this.directions) direction.stopTimers();
     };
+  }
+
+  #watchSilence(): void {
+    // A server that is done has nothing to say while this side still takes what is under way.
+    if (this.#resumption.isOut || this.directions.every(({ isServerOver }) => isServerOver)) return;
+    // Nor has one whose receivers still wait for the first data; that it is there, its system tells (keepalive).
+    if (!this.#hasHeard && this.directions.every(({ isCountAwaited }) => isCountAwaited)) return;
+    const limitSeconds = Math.max(SERVER_SILENCE_SECONDS, this.#config.intervalSeconds + REPORT_SLACK_SECONDS);
+    if (this.#link.silenceSeconds(performance.now()) < limitSeconds) return;
+    this.#lost(new RperfError("peer-lost", `${this.#link.endpoint} has not been heard of for ${limitSeconds} s`));
+  }
+
+  #lost(error: RperfError): void {
+    if (this.#hasEnded) return;
+    if (error.code === "peer-lost" && this.#link.mayResume) this.#resumption.start(error);
+    else this.#earlyEnd.resolve({ outcome: "failed", error });
+  }
+
+  /** What the server may not have heard is told again. */
+  #resumed(phase: "ready" | "running" | "finished"): void {
+    if (phase === "ready") this.#link.send({ kind: "begin" });
+    for (const direction of this.directions) {
+      for (const [streamIndex, sent] of direction.unheard) this.#tellSent(streamIndex, sent);
+    }
+    if (this.#localEndMs !== null) this.#awaitCompletion();
+  }
+
+  #tellSent(streamIndex: number, sent: SentTotals): void {
+    const isAwaited = this.directions.some(({ isCountAwaited }) => isCountAwaited);
+    if (isAwaited && !this.#resumption.isOut) this.#link.send({ kind: "sent", streamIndex, sent });
   }
 
   /** From this side's end on the server has a bounded time to tell its own. */
   #awaitCompletion(): void {
     if (this.#hasEnded) return;
     if (this.#completionTimer !== null) clearTimeout(this.#completionTimer);
-    const message = `${this.#link.endpoint} did not complete within ${COMPLETION_TIMEOUT_MS / 1000} s of this side's end`;
-    this.#completionTimer = setTimeout(
-      () => this.#earlyEnd.resolve({ outcome: "abandoned", error: new RperfError("peer-lost", message) }),
-      COMPLETION_TIMEOUT_MS,
-    );
+    this.#completionTimer = setTimeout(() => {
+      if (this.#resumption.isOut) return;
+      const { endpoint } = this.#link;
+      const message = `${endpoint} did not complete within ${COMPLETION_TIMEOUT_MS / 1000} s of this side's end`;
+      this.#lost(new RperfError("peer-lost", message));
+    }, COMPLETION_TIMEOUT_MS);
   }
 
   /** Stops what still runs, takes the last figures that come, and builds what there is. */
   async #endEarly({ outcome, error }: EarlyEnd): Promise<TestResult> {
     if (outcome === "interrupted") await this.#stopBothSides();
-    this.group.stop();
+    for (const { group } of this.directions) group.stop();
     await waitWithin(this.#localEnd.promise, STOP_TIMEOUT_MS);
     await this.#link.end();
-    return this.#collector.build({ outcome, reason: { code: error.code, message: error.message } });
+    return this.#result(outcome, error);
   }
 
   /** Asks the sender first, so that its receiver sees the end of the data and both count the same. */
   async #stopBothSides(): Promise<void> {
-    if (this.#config.reverse) this.#link.sayEnd();
-    else this.group.stop();
-    await waitWithin(Promise.all([this.#localEnd.promise, this.#serverEnd.promise]), STOP_TIMEOUT_MS);
+    for (const { config, group, over } of this.directions) {
+      if (config.reverse) continue;
+      group.stop();
+      if (!this.#resumption.isOut) await waitWithin(over, STOP_TIMEOUT_MS);
+    }
+    if (this.directions.some(({ config }) => config.reverse)) this.#link.sayEnd();
+    // Over a connection that is out nothing comes to be waited for.
+    const awaited = this.#resumption.isOut
+      ? [this.#localEnd.promise]
+      : [this.#localEnd.promise, this.#bothEnds.promise];
+    await waitWithin(Promise.all(awaited), STOP_TIMEOUT_MS);
+  }
+
+  #result(outcome: Outcome, error: RperfError | null): TestResult {
+    const { address, port, ipVersion } = this.#link;
+    const end = { outcome, reason: error && { code: error.code, message: error.message } };
+    return makeTestResult(
+      {
+        config: this.#config,
+        server: { address, port, ipVersion },
+        startedSeconds: this.#startedSeconds,
+        features: featuresOf(this.directions),
+        outages: this.#resumption.outages,
+      },
+      this.directions.map(({ collector }) => collector.build(end)),
+      end,
+    );
   }
 
   #serverSays(message: RunningMessage): void {
+    this.#hasHeard = true;
+    if (this.#link.mayResume) this.#progress();
     if (message.kind === "result") {
-      this.#checkServersSide(message.interval);
-      return this.#interval(message.streamIndex, message.interval);
+      const { interval, streamIndex } = message;
+      // Figures of this side's kind would be added to this side's own.
+      const direction = this.directions.find((candidate) => candidate.isOfServer(interval));
+      if (direction !== undefined) return direction.serverInterval(streamIndex, interval);
+      throw new RperfError("peer-protocol", `a ${interval.family} ${interval.kind} result has no place in this test`);
     }
-    const { streamIndex, socket } = message;
-    if (this.#serverOver.has(streamIndex)) return;
-    this.#serverOver.add(streamIndex);
-    const failure: StreamFailure =
-      message.kind === "done"
-        ? null
-        : { code: "stream-failed", message: message.message ?? "the server reports a failure and no reason" };
-    this.#sideOver(streamIndex, "server", failure, socket);
-    this.#endTwin(streamIndex, failure);
-    if (this.#serverOver.size === this.#config.parallel) this.#serverEnd.resolve();
+    this.#directionOf(message)?.serverOver(message);
   }
 
-  /** Figures of this side's kind would be added to this side's own. */
-  #checkServersSide({ kind, family }: Interval): void {
-    const { reverse, family: expectedFamily } = this.#config;
-    if (kind === (reverse ? "send" : "receive") && family === expectedFamily) return;
-    throw new RperfError("peer-protocol", `a ${family} ${kind} result has no place in this test`);
+  /** An original does not tell of which direction a stream is over: the first end counts for one, the second for the other. */
+  #directionOf({ role, streamIndex }: Extract<RunningMessage, { kind: "done" | "failed" }>): DirectionRun | undefined {
+    if (role !== null) return this.directions.find(({ config }) => config.reverse === (role === "upload"));
+    return this.directions.find((direction) => !direction.isStreamOver(streamIndex));
   }
 
-  /** What the end of a server's stream means for its counterpart here. */
-  #endTwin(streamIndex: number, failure: StreamFailure): void {
-    if (failure !== null) this.group.stopStream(streamIndex);
-    else if (this.#config.reverse && this.#config.family === "udp") {
-      this.#lateTimers.push(setTimeout(() => this.group.stopStream(streamIndex), LATE_PACKETS_MS));
-    }
-  }
-
-  #localOver(streamIndex: number, failure: StreamFailure, socket: SocketFacts | null): void {
-    this.#sideOver(streamIndex, "client", failure, socket);
-    if (failure !== null && failure.code !== "stopped") {
-      this.#localFailures.push({ code: failure.code, message: `stream ${streamIndex}: ${failure.message}` });
-    }
-    if (!this.group.isOver) return;
+  #over(): void {
+    if (this.directions.every(({ isOver }) => isOver)) this.#bothEnds.resolve(null);
+    if (!this.directions.every(({ group }) => group.isOver) || this.#localEndMs !== null) return;
     this.#localEnd.resolve();
-    this.#endIfAllFailed();
+    const failures = this.directions.map(({ localFailure }) => localFailure);
+    const [first] = failures;
+    if (first && failures.every((failure) => failure !== null))
+      this.#earlyEnd.resolve({ outcome: "failed", error: first });
     this.#localEndMs = performance.now();
     this.#awaitCompletion();
   }
 
-  /** With every stream failed here there is nothing left that the server could complete. */
-  #endIfAllFailed(): void {
-    const [first] = this.#localFailures;
-    if (first === undefined || this.#localFailures.length < this.#config.parallel) return;
-    this.#earlyEnd.resolve({ outcome: "failed", error: new RperfError(first.code, first.message) });
-  }
-
-  #sideOver(streamIndex: number, side: Side, failure: StreamFailure, socket: SocketFacts | null): void {
-    const outcome = failure === null ? "completed" : "failed";
-    this.#collector.sideEnded(streamIndex, side, outcome, failure, socket);
-    this.#dependencies.emit({ type: "stream-ended", streamIndex, side, failure: failure?.message ?? null });
-  }
-
-  #interval(streamIndex: number, interval: Interval): void {
-    this.#collector.addInterval(streamIndex, interval);
-    const isProgress = interval.kind === "receive" && interval.bytesReceived > 0;
+  #progress(): void {
     const isDraining = this.#localEndMs !== null && performance.now() - this.#localEndMs < MAX_COMPLETION_MS;
-    if (isProgress && isDraining) this.#awaitCompletion();
-    this.#dependencies.emit({ type: "interval", streamIndex, interval });
+    if (isDraining) this.#awaitCompletion();
   }
+}
+
+/** Whether each direction is the reverse one. */
+export function directionsOf({ bidir, reverse }: TestConfig): readonly boolean[] {
+  return bidir ? [false, true] : [reverse];
+}
+
+/** The extensions that are in use, by the names of the protocol's description. */
+export function featuresOf(directions: readonly DirectionRun[]): readonly string[] {
+  const granted = directions.flatMap(({ granted: extensions }) => extensions ?? []);
+  return [
+    ...(granted.some(({ accounting }) => accounting) ? ["accounting"] : []),
+    ...(granted.some(({ dialPorts }) => dialPorts !== null) ? ["dial"] : []),
+    ...(granted.some(({ singlePort }) => singlePort) ? ["single_port"] : []),
+    ...(granted.some(({ resumeToken }) => resumeToken !== null) ? ["resume"] : []),
+  ];
 }

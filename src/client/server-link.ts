@@ -1,18 +1,22 @@
-import { formatEndpoint, ipVersionOf, receiverBindAddress, unmapAddress } from "../control/address.ts";
+import { formatEndpoint, ipVersionOf, receiverBindAddress, unmapAddress } from "../protocol/address.ts";
 import type { ControlChannel } from "../control/channel.ts";
 import { waitWithin } from "../clock.ts";
 import type { TestConfig } from "../config/types.ts";
 import { RperfError } from "../errors.ts";
 import { encodeClientMessage } from "../protocol/encode.ts";
-import type { ClientMessage, Configuration, Extensions } from "../protocol/messages.ts";
-import { connectControl, resolveHost } from "./connect.ts";
-import { Inbox, type LinkEvents } from "./inbox.ts";
+import type { ClientMessage, Configuration, Extensions, ServerMessage } from "../protocol/messages.ts";
+import { connectControl, connectOnce, type ControlPath, resolveHost } from "./connect.ts";
+import { Inbox, type LinkEvents, type RunningMessage } from "./inbox.ts";
 
-/** How long a server may take to answer a configuration, and for each stream that it has to open. */
-const ANSWER_TIMEOUT_MS = 5000;
+/** How long a server may take to answer, over a link that loses much, and for each stream that it has to open. */
+const ANSWER_TIMEOUT_MS = 10_000;
 const ANSWER_TIMEOUT_PER_STREAM_MS = 40;
 /** How long the original keeps the connection after its `end`. */
 const END_TO_CLOSE_MS = 250;
+/** A resumption is tried again soon where it is not answered: the link may have gone anew. */
+const RESUME_ANSWER_MS = 3000;
+/** So many numbered messages are taken before the server is told that it may forget them. */
+const ACKNOWLEDGE_EVERY = 16;
 
 /** The server's answer to a configuration: ports in forward mode, none in reverse. */
 export interface ConfigurationAnswer {
@@ -20,30 +24,42 @@ export interface ConfigurationAnswer {
   readonly extensions: Extensions | null;
 }
 
-/** The client's end of one control connection, in terms of the protocol. */
+type Resumed = Extract<ServerMessage, { kind: "resumed" }>;
+
+/** The client's end of a test's control connection, and of the one that takes its place, in terms of the protocol. */
 export class ServerLink {
   readonly address: string;
   readonly port: number;
   readonly #streams: number;
-  readonly #channel: ControlChannel;
-  readonly #inbox: Inbox;
+  readonly #path: ControlPath;
+  #channel: ControlChannel;
+  #inbox: Inbox;
+  /** What the server granted to be resumed by. */
+  #token: string | null = null;
+  /** Numbered messages heard, and acknowledged. */
+  #have = 0;
+  #acknowledged = 0;
   #hasSaidEnd = false;
+  #isClosed = false;
+  /** Of an attempt to resume that is not answered yet. */
+  #candidate: ControlChannel | null = null;
 
-  private constructor(channel: ControlChannel, address: string, port: number, streams: number, inbox: Inbox) {
+  private constructor(channel: ControlChannel, inbox: Inbox, address: string, config: TestConfig) {
     this.#channel = channel;
-    this.address = address;
-    this.port = port;
-    this.#streams = streams;
     this.#inbox = inbox;
+    this.address = address;
+    this.port = config.port;
+    this.#streams = config.parallel;
+    this.#path = config;
   }
 
-  /** Connects to the first address of `host` that answers. Throws `resolve-failed`, `connect-…`. */
+  /** Connects to the first address of `host` that answers. Throws `resolve-failed`, `connect-…`, `bind-failed`. */
   static async open(config: TestConfig): Promise<ServerLink> {
     const { host, port, parallel } = config;
-    const inbox = new Inbox(parallel, formatEndpoint(host, port));
-    const addresses = await resolveHost(host, config.ipv6Only);
-    const { channel, address } = await connectControl(addresses, port, inbox);
-    return new ServerLink(channel, address, port, parallel, inbox);
+    const addresses = await resolveHost(host, config.ipv6Only, config.localAddress);
+    const newInbox = () => new Inbox(parallel, formatEndpoint(host, port));
+    const { channel, address, inbox } = await connectControl(addresses, port, config, newInbox);
+    return new ServerLink(channel, inbox, address, config);
   }
 
   get endpoint(): string {
@@ -61,6 +77,10 @@ export class ServerLink {
     return receiverBindAddress(localAddress);
   }
 
+  get mayResume(): boolean {
+    return this.#token !== null && !this.#hasSaidEnd;
+  }
+
   /** Seconds since the server was last heard of. */
   silenceSeconds(nowMs: number): number {
     return (nowMs - this.#inbox.lastHeardMs) / 1000;
@@ -68,19 +88,70 @@ export class ServerLink {
 
   /** Sends the configuration and waits for its answer. Throws `peer-refused`, `peer-protocol` or `peer-lost`. */
   async configure(configuration: Configuration): Promise<ConfigurationAnswer> {
-    this.#send(configuration);
+    this.send(configuration);
     const answer = await this.#inbox.nextAnswer(ANSWER_TIMEOUT_MS + this.#streams * ANSWER_TIMEOUT_PER_STREAM_MS);
     const expected = configuration.role === "download" ? "connect" : "connect-ready";
     if (answer.kind !== expected) {
       throw new RperfError("peer-protocol", `${this.endpoint} answered ${answer.kind} instead of ${expected}`);
     }
+    this.#token = answer.extensions?.resumeToken ?? this.#token;
     return { streamPorts: answer.kind === "connect" ? answer.streamPorts : [], extensions: answer.extensions };
   }
 
   /** From now on messages go to `events`. */
   begin(events: LinkEvents): void {
-    this.#inbox.listen(events);
-    this.#send({ kind: "begin" });
+    this.#listen(events);
+    this.send({ kind: "begin" });
+  }
+
+  /**
+   * One attempt to go on over a new connection, from which all that was missed goes to `events`. Rejects with `connect-…`,
+   * `peer-lost` or, when the server would have none of it, `peer-refused`.
+   */
+  async resume(events: LinkEvents): Promise<{ readonly phase: Resumed["phase"]; readonly missed: number }> {
+    const token = this.#token;
+    if (token === null) throw new RperfError("internal", "there is nothing to resume by");
+    this.abandon();
+    const inbox = new Inbox(this.#streams, this.endpoint);
+    const channel = await connectOnce(this.address, this.port, this.#path, inbox);
+    const have = this.#have;
+    this.#candidate = channel;
+    try {
+      if (this.#isClosed) throw new RperfError("stopped", "the test is over");
+      channel.send(encodeClientMessage({ kind: "resume", token, have }));
+      const answer = await inbox.nextAnswer(RESUME_ANSWER_MS, "peer-lost");
+      if (answer.kind !== "resumed") {
+        throw new RperfError("peer-protocol", `${this.endpoint} answered ${answer.kind} instead of resumed`);
+      }
+      if (answer.first < have) {
+        const message = `${this.endpoint} resumed from ${answer.first}, which came before: ${have} are here`;
+        throw new RperfError("peer-protocol", message);
+      }
+      // The test ended while this was tried: the server is to know.
+      if (this.#isClosed) throw new RperfError("stopped", "the test is over");
+      this.#channel = channel;
+      this.#inbox = inbox;
+      this.#have = answer.first;
+      this.#acknowledged = have;
+      this.#listen(events);
+      return { phase: answer.phase, missed: answer.first - have };
+    } catch (error) {
+      // Good order tells a server that has taken it that this side ended: only where it did, and not where the link is gone anew.
+      if (!this.#isClosed) {
+        channel.abort();
+        throw error;
+      }
+      channel.close();
+      throw new RperfError("stopped", "the test is over", { cause: error });
+    } finally {
+      this.#candidate = null;
+    }
+  }
+
+  /** The connection is not to be heard of any more. */
+  abandon(): void {
+    this.#inbox.expectEnd();
+    this.#channel.abort();
   }
 
   /**
@@ -98,15 +169,36 @@ export class ServerLink {
     if (this.#hasSaidEnd) return;
     this.#hasSaidEnd = true;
     this.#inbox.expectEnd();
-    this.#send({ kind: "end" });
+    this.send({ kind: "end" });
   }
 
   close(): void {
+    this.#isClosed = true;
+    this.#candidate?.close();
     this.#inbox.expectEnd();
     this.#channel.close();
   }
 
-  #send(message: ClientMessage): void {
+  send(message: ClientMessage): void {
     this.#channel.send(encodeClientMessage(message));
+  }
+
+  #listen(events: LinkEvents): void {
+    this.#inbox.listen({
+      onMessage: (message, silentMs) => {
+        this.#have++;
+        events.onMessage(message, silentMs);
+        this.#acknowledge(message);
+      },
+      onLost: (error) => events.onLost(error),
+    });
+  }
+
+  /** Only a server that keeps them wants to know. */
+  #acknowledge(message: RunningMessage): void {
+    if (this.#token === null) return;
+    if (message.kind === "result" && this.#have - this.#acknowledged < ACKNOWLEDGE_EVERY) return;
+    this.#acknowledged = this.#have;
+    this.send({ kind: "ack", have: this.#have });
   }
 }

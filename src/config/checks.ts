@@ -1,4 +1,5 @@
 import { RperfError } from "../errors.ts";
+import { MAX_KERNEL_NAME_BYTES } from "./limits.ts";
 
 /** What a numeric setting may be; `name` is how a message calls it: the flag of the command line. */
 export interface NumberRule {
@@ -9,6 +10,11 @@ export interface NumberRule {
   readonly isWhole: boolean;
   /** True when `min` itself is not allowed. */
   readonly isAboveMin?: boolean;
+}
+
+/** What a system may call a congestion control; Linux's are of this kind. */
+export function isCongestionName(name: string): boolean {
+  return /^[a-z0-9_-]+$/.test(name) && name.length <= MAX_KERNEL_NAME_BYTES;
 }
 
 /** A value that is not among those allowed. */

@@ -9,6 +9,10 @@ export const DEFAULT_TCP_LENGTH_BYTES = 32 * 1024;
 export const DEFAULT_UDP_LENGTH_BYTES = 1024;
 export const DEFAULT_PARALLEL = 1;
 export const DEFAULT_OMIT_SECONDS = 0;
+/** As the original's. */
+export const DEFAULT_INTERVAL_SECONDS = 1;
+/** After the planned end. */
+export const DEFAULT_RESUME_TIMEOUT_SECONDS = 10;
 /** Any number of clients. */
 export const DEFAULT_CLIENT_LIMIT = 0;
 export const DEFAULT_BIND_ADDRESS_V4 = "0.0.0.0";

@@ -19,6 +19,22 @@ export const MAX_OMIT_SECONDS = MAX_DURATION_SECONDS;
 export const MAX_BANDWIDTH_BYTES_PER_SECOND = 1e15;
 /** 8 Tb/s: no limit. An original server, which takes 0 for no data at all, is asked for it and sends as fast as it can. */
 export const UNREACHABLE_BYTES_PER_SECOND = 1e12;
+/** Faster reports would cost more than they tell. */
+export const MIN_INTERVAL_SECONDS = 0.1;
+export const MAX_INTERVAL_SECONDS = 60;
+/** As long as servers keep a result. */
+export const MAX_RESUME_TIMEOUT_SECONDS = 600;
+/**
+ * The least Linux takes (TCP_MIN_MSS in net/tcp.h), and what an IPv4 packet holds behind 40 bytes of headers, though Linux
+ * refuses to be asked for more than 32,767 (tcp_sock_set_maxseg in net/ipv4/tcp.c).
+ */
+export const MIN_SEGMENT_BYTES = 88;
+export const MAX_SEGMENT_BYTES = 32_767;
+/** The code point has six bits (RFC 2474, 3). */
+export const MAX_DSCP = 63;
+export const MAX_TITLE_CHARACTERS = 200;
+/** Names of interfaces (IFNAMSIZ) and of congestion controls (TCP_CA_NAME_MAX) are C strings in 16 bytes on Linux. */
+export const MAX_KERNEL_NAME_BYTES = 15;
 /** How often streams report, as the original's do. */
 export const REPORT_INTERVAL_SECONDS = 1;
 /** How long a connection may take, control or data, as in the original. */

@@ -1,8 +1,8 @@
-import { isIP } from "node:net";
 import { checkAffinity } from "./affinity.ts";
-import { checkBoolean, checkKeys, checkNumber, type NumberRule, refuse } from "./checks.ts";
+import { checkBoolean, checkKeys, checkNumber, type NumberRule } from "./checks.ts";
 import * as defaults from "./defaults.ts";
 import { deepFreeze } from "./freeze.ts";
+import { checkDevice, checkLocalAddress } from "./local-end.ts";
 import { checkPortPools, type PortPoolsOptions } from "./port-pool.ts";
 import type { ServerConfig } from "./types.ts";
 
@@ -10,7 +10,7 @@ import type { ServerConfig } from "./types.ts";
 export interface ServerOptions {
   /** IP address to listen on; by default all of them. */
   readonly bindAddress?: string | undefined;
-  /** Listens on all IPv6 addresses, and on those of IPv4 where the host allows it; not used with `bindAddress`. */
+  /** Listens on all IPv6 addresses, and on those of IPv4 where the host allows it; a `bindAddress` must be one of IPv6. */
   readonly ipv6?: boolean | undefined;
   /** 0 = any free port. */
   readonly port?: number | undefined;
@@ -18,6 +18,8 @@ export interface ServerOptions {
   readonly clientLimit?: number | undefined;
   readonly affinity?: readonly number[] | undefined;
   readonly portPools?: PortPoolsOptions | undefined;
+  /** The interface of its sockets (SO_BINDTODEVICE); by default any. */
+  readonly device?: string | null | undefined;
 }
 
 /** The rules of a server's numbers, named as their flags. */
@@ -33,6 +35,7 @@ const FIELDS: Record<keyof ServerOptions, true> = {
   clientLimit: true,
   affinity: true,
   portPools: true,
+  device: true,
 };
 
 /**
@@ -47,12 +50,12 @@ export function makeServerConfig(options: ServerOptions): ServerConfig {
     clientLimit: checkNumber(SERVER_RULES.clientLimit, options.clientLimit ?? defaults.DEFAULT_CLIENT_LIMIT),
     affinity: checkAffinity(options.affinity),
     portPools: checkPortPools(options.portPools ?? {}),
+    device: checkDevice(options.device),
   });
 }
 
 function chooseBindAddress(options: ServerOptions): string {
   const isIpv6 = checkBoolean("--version6", options.ipv6 ?? false);
-  const address: unknown = options.bindAddress;
-  if (address === undefined) return isIpv6 ? defaults.DEFAULT_BIND_ADDRESS_V6 : defaults.DEFAULT_BIND_ADDRESS_V4;
-  return typeof address === "string" && isIP(address) !== 0 ? address : refuse("bindAddress", "an IP address", address);
+  const address = checkLocalAddress(options.bindAddress, isIpv6);
+  return address ?? (isIpv6 ? defaults.DEFAULT_BIND_ADDRESS_V6 : defaults.DEFAULT_BIND_ADDRESS_V4);
 }

@@ -1,26 +1,35 @@
-import { isIPv6 } from "node:net";
+import { isIP, isIPv6 } from "node:net";
 import { RperfError } from "../errors.ts";
 import { checkAffinity } from "./affinity.ts";
-import { checkBoolean, checkKeys, checkNumber, type NumberRule, refuse } from "./checks.ts";
-import { OFFLOAD_MODES } from "./choices.ts";
+import { checkBoolean, checkKeys, checkNumber, isCongestionName, type NumberRule, refuse } from "./checks.ts";
+import { DIAL_MODES, OFFLOAD_MODES } from "./choices.ts";
 import * as defaults from "./defaults.ts";
+import { checkDscp } from "./dscp.ts";
 import { deepFreeze } from "./freeze.ts";
 import {
   MAX_BANDWIDTH_BYTES_PER_SECOND,
   MAX_BUFFERS_BYTES,
   MAX_BUFFER_BYTES,
   MAX_DURATION_SECONDS,
+  MAX_INTERVAL_SECONDS,
+  MAX_KERNEL_NAME_BYTES,
   MAX_OMIT_SECONDS,
+  MAX_RESUME_TIMEOUT_SECONDS,
+  MAX_SEGMENT_BYTES,
   MAX_STREAMS,
   MAX_TCP_LENGTH_BYTES,
+  MAX_TITLE_CHARACTERS,
   MAX_UDP_LENGTH_BYTES,
+  MIN_INTERVAL_SECONDS,
+  MIN_SEGMENT_BYTES,
   MIN_TCP_LENGTH_BYTES,
   MIN_UDP_LENGTH_BYTES,
   RECEIVER_SILENCE_SECONDS,
   UDP_HEADER_BYTES,
 } from "./limits.ts";
+import { checkClientPorts, checkDevice, checkLocalAddress } from "./local-end.ts";
 import { checkPortPools, type PortPoolsOptions } from "./port-pool.ts";
-import type { Family, OffloadMode, TestConfig } from "./types.ts";
+import type { DialMode, Family, OffloadMode, TestConfig } from "./types.ts";
 
 /** Follow from what else is asked for. */
 type Derived = "pacing" | "writeSize";
@@ -45,6 +54,9 @@ export const TEST_RULES = {
   receiveBufferBytes: { name: "--receive-buffer", min: 0, max: MAX_BUFFER_BYTES, isWhole: true },
   parallel: { name: "--parallel", min: 1, max: MAX_STREAMS, isWhole: true },
   omitSeconds: { name: "--omit", min: 0, max: MAX_OMIT_SECONDS, isWhole: true },
+  resumeTimeoutSeconds: { name: "--resume-timeout", min: 0, max: MAX_RESUME_TIMEOUT_SECONDS, isWhole: false },
+  maxSegmentBytes: { name: "--mss", min: MIN_SEGMENT_BYTES, max: MAX_SEGMENT_BYTES, isWhole: true },
+  intervalSeconds: { name: "--interval", min: MIN_INTERVAL_SECONDS, max: MAX_INTERVAL_SECONDS, isWhole: false },
 } as const satisfies Record<string, NumberRule>;
 
 /** Data rarer than this leaves a receiver too little margin before it gives up. */
@@ -57,6 +69,7 @@ const FIELDS: Record<keyof TestOptions, true> = {
   ipv6Only: true,
   family: true,
   reverse: true,
+  bidir: true,
   bandwidthBytesPerSecond: true,
   durationSeconds: true,
   sendIntervalSeconds: true,
@@ -69,6 +82,17 @@ const FIELDS: Record<keyof TestOptions, true> = {
   noDelay: true,
   affinity: true,
   portPools: true,
+  dial: true,
+  singlePort: true,
+  clientPorts: true,
+  resumeTimeoutSeconds: true,
+  localAddress: true,
+  device: true,
+  congestion: true,
+  dscp: true,
+  maxSegmentBytes: true,
+  intervalSeconds: true,
+  title: true,
 };
 
 /**
@@ -82,12 +106,16 @@ export function makeTestConfig(options: TestOptions): { config: TestConfig; warn
   const lengthBytes = chooseLength(family, options.lengthBytes ?? 0, warnings);
   const buffer = (rule: NumberRule, bytes: number | undefined): number =>
     chooseBuffer(rule, bytes ?? 0, lengthBytes, warnings);
+  const ipv6Only = checkBoolean("--version6", options.ipv6Only ?? false);
+  const bidir = checkBoolean("--bidir", options.bidir ?? false);
+  const parallel = checkNumber(TEST_RULES.parallel, options.parallel ?? defaults.DEFAULT_PARALLEL);
   const config: TestConfig = {
     host: checkHost(options.host),
     port: checkNumber(TEST_RULES.port, options.port ?? defaults.DEFAULT_PORT),
-    ipv6Only: checkBoolean("--version6", options.ipv6Only ?? false),
+    ipv6Only,
     family,
     reverse: checkBoolean("--reverse", options.reverse ?? false),
+    bidir,
     bandwidthBytesPerSecond: checkNumber(
       TEST_RULES.bandwidthBytesPerSecond,
       options.bandwidthBytesPerSecond ?? defaults.DEFAULT_BANDWIDTH_BYTES_PER_SECOND,
@@ -106,11 +134,28 @@ export function makeTestConfig(options: TestOptions): { config: TestConfig; warn
     writeSize: family === "tcp" && (options.lengthBytes ?? 0) === 0 ? "auto" : "length",
     sendBufferBytes: buffer(TEST_RULES.sendBufferBytes, options.sendBufferBytes),
     receiveBufferBytes: buffer(TEST_RULES.receiveBufferBytes, options.receiveBufferBytes),
-    parallel: checkNumber(TEST_RULES.parallel, options.parallel ?? defaults.DEFAULT_PARALLEL),
+    parallel,
     omitSeconds: checkNumber(TEST_RULES.omitSeconds, options.omitSeconds ?? defaults.DEFAULT_OMIT_SECONDS),
     noDelay: checkBoolean("--no-delay", options.noDelay ?? false),
     affinity: checkAffinity(options.affinity),
     portPools: checkPortPools(options.portPools ?? {}),
+    dial: checkDial(options.dial ?? "client"),
+    singlePort: checkBoolean("--single-port", options.singlePort ?? false),
+    clientPorts: checkClientPorts(options.clientPorts, bidir ? 2 * parallel : parallel),
+    resumeTimeoutSeconds: checkNumber(
+      TEST_RULES.resumeTimeoutSeconds,
+      options.resumeTimeoutSeconds ?? defaults.DEFAULT_RESUME_TIMEOUT_SECONDS,
+    ),
+    localAddress: checkLocalAddress(options.localAddress, ipv6Only),
+    device: checkDevice(options.device),
+    congestion: checkCongestion(options.congestion ?? null),
+    dscp: checkDscp(options.dscp),
+    maxSegmentBytes: numberOrNull(TEST_RULES.maxSegmentBytes, options.maxSegmentBytes),
+    intervalSeconds: checkNumber(
+      TEST_RULES.intervalSeconds,
+      options.intervalSeconds ?? defaults.DEFAULT_INTERVAL_SECONDS,
+    ),
+    title: checkTitle(options.title ?? null),
   };
   checkTogether(config);
   return { config: deepFreeze(config), warnings };
@@ -123,6 +168,28 @@ function checkFamily(family: unknown): Family {
 function checkOffload(mode: unknown): OffloadMode {
   const known = OFFLOAD_MODES.find((candidate) => candidate === mode);
   return known ?? refuse("--offload", `one of ${OFFLOAD_MODES.join(", ")}`, mode);
+}
+
+function checkDial(mode: unknown): DialMode {
+  const known = DIAL_MODES.find((candidate) => candidate === mode);
+  return known ?? refuse("dial", `one of ${DIAL_MODES.join(", ")}`, mode);
+}
+
+function numberOrNull(rule: NumberRule, value: number | null | undefined): number | null {
+  return value === undefined || value === null ? null : checkNumber(rule, value);
+}
+
+function checkCongestion(name: unknown): string | null {
+  if (name === null) return null;
+  const allowed = `a name such as "cubic" or "bbr", at most ${MAX_KERNEL_NAME_BYTES} of a-z, 0-9, _ and -`;
+  return typeof name === "string" && isCongestionName(name) ? name : refuse("--congestion", allowed, name);
+}
+
+function checkTitle(text: unknown): string | null {
+  if (text === null) return null;
+  const isTitle = typeof text === "string" && text !== "" && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text);
+  const allowed = `1 to ${MAX_TITLE_CHARACTERS} characters, none of them a control character`;
+  return isTitle && text.length <= MAX_TITLE_CHARACTERS ? text : refuse("--title", allowed, text);
 }
 
 function checkHost(value: unknown): string {
@@ -156,6 +223,8 @@ function chooseBuffer(rule: NumberRule, askedBytes: number, lengthBytes: number,
 }
 
 function checkTogether(config: TestConfig): void {
+  checkTcpOnly(config);
+  checkPaths(config);
   if (config.family === "tcp" && config.offload !== "auto") {
     throw new RperfError("usage", `--offload ${config.offload} is only for UDP (--udp)`);
   }
@@ -173,6 +242,23 @@ function checkTogether(config: TestConfig): void {
     );
   }
   checkRate(config);
+}
+
+function checkTcpOnly({ family, congestion, maxSegmentBytes }: TestConfig): void {
+  if (family === "tcp") return;
+  if (congestion !== null) throw new RperfError("usage", "--congestion is only for TCP (without --udp)");
+  if (maxSegmentBytes !== null) throw new RperfError("usage", "--mss is only for TCP (without --udp)");
+}
+
+/** Who sends, who dials and between which addresses. */
+function checkPaths({ reverse, bidir, singlePort, dial, host, localAddress }: TestConfig): void {
+  if (bidir && reverse) throw new RperfError("usage", "--bidir and --reverse exclude each other: both ways or one");
+  if (singlePort && dial === "legacy") {
+    throw new RperfError("usage", "--single-port and --legacy-dial exclude each other: over one port the client dials");
+  }
+  if (localAddress !== null && isIP(host) !== 0 && isIP(host) !== isIP(localAddress)) {
+    throw new RperfError("usage", `--bind ${localAddress} and --client ${host} are of different IP versions`);
+  }
 }
 
 /** Refuses rates at which a receiver would give up between two packets, or a test would not send a single one. */

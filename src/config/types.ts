@@ -10,6 +10,9 @@ export type OffloadMode = "auto" | "on" | "off";
 /** How much a TCP sender writes at once: what suits the link, or at most `lengthBytes`. */
 export type WriteSize = "auto" | "length";
 
+/** Who opens the data connections of reverse tests, or sends first: the client, or as in the original the sender. */
+export type DialMode = "client" | "legacy";
+
 /** An inclusive range of ports, 1 ≤ first ≤ last ≤ 65535. */
 export interface PortRange {
   readonly first: number;
@@ -32,8 +35,10 @@ export interface TestConfig {
   /** Only IPv6 addresses of `host` are tried. */
   readonly ipv6Only: boolean;
   readonly family: Family;
-  /** True when the server sends and the client receives. */
+  /** True when the server sends and the client receives; with `bidir`, of a single direction's result. */
   readonly reverse: boolean;
+  /** Both directions at once. */
+  readonly bidir: boolean;
   /** Per stream; 0 = as fast as the socket takes it. */
   readonly bandwidthBytesPerSecond: number;
   readonly durationSeconds: number;
@@ -57,6 +62,27 @@ export interface TestConfig {
   /** Logical CPUs dealt round-robin to the streams of this side; empty = the system's choice. */
   readonly affinity: readonly number[];
   readonly portPools: PortPools;
+  readonly dial: DialMode;
+  /** All data goes over the number of the control port. */
+  readonly singlePort: boolean;
+  /** Source ports of this side's data sockets, one each; null = any the system gives. */
+  readonly clientPorts: PortRange | null;
+  /** How long after the planned end a client whose control connection broke tries to get the rest; 0 = not at all. */
+  readonly resumeTimeoutSeconds: number;
+  /** The address of this side's sockets; null = the system's choice. */
+  readonly localAddress: string | null;
+  /** The interface of this side's sockets (SO_BINDTODEVICE); null = any. */
+  readonly device: string | null;
+  /** TCP congestion control of the senders; null = the system's. */
+  readonly congestion: string | null;
+  /** Code point (0 to 63) of the senders' packets (RFC 2474); null = the system's. */
+  readonly dscp: number | null;
+  /** TCP_MAXSEG of the data connections; null = what the path gives. */
+  readonly maxSegmentBytes: number | null;
+  /** How often streams report. */
+  readonly intervalSeconds: number;
+  /** A text to know the result by; null = none. */
+  readonly title: string | null;
 }
 
 /** What a server is to do: complete, validated and frozen by `makeServerConfig`. */
@@ -69,4 +95,6 @@ export interface ServerConfig {
   readonly clientLimit: number;
   readonly affinity: readonly number[];
   readonly portPools: PortPools;
+  /** The interface of this side's sockets (SO_BINDTODEVICE); null = any. */
+  readonly device: string | null;
 }

@@ -1,3 +1,4 @@
+import { detachConnection } from "../../ffi/detach-connection.ts";
 import { descriptorOf } from "../../ffi/descriptor.ts";
 import { limitSilence } from "../../ffi/sockopt.ts";
 import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
@@ -77,6 +78,28 @@ export class ControlChannel {
     if (this.#pendingBytes === 0) this.#socket.shutdown();
   }
 
+  /**
+   * Gives the connection away, to be gone on with elsewhere, and tells nobody: its descriptor, or null where the system
+   * refuses.
+   */
+  detach(): number | null {
+    if (this.#state !== "open") return null;
+    // Bun tells of a close that this side makes too.
+    this.#state = "closed";
+    this.#cancelFrameTimer();
+    const taken = detachConnection(this.#socket);
+    if (taken.ok) return taken.value;
+    this.#socket.terminate();
+    return null;
+  }
+
+  /** Ends the connection at once; what was not sent is lost, and no event comes any more but `onClosed`. */
+  abort(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closing";
+    this.#socket.terminate();
+  }
+
   /** Socket event: bytes came. */
   received(chunk: Uint8Array): void {
     if (this.#state !== "open") return;
@@ -121,7 +144,9 @@ export class ControlChannel {
     if (this.#lingerTimer !== null) clearTimeout(this.#lingerTimer);
     if (wasOpen && error !== null) {
       this.#events.onError(
-        new RperfError("peer-lost", `broke the control connection (${systemCodeOf(error) ?? messageOf(error)})`),
+        new RperfError("peer-lost", `broke the control connection (${systemCodeOf(error) ?? messageOf(error)})`, {
+          cause: error,
+        }),
       );
     }
     this.#events.onClosed();

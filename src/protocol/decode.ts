@@ -1,53 +1,88 @@
-import { OFFLOAD_MODES, PACINGS, WRITE_SIZES } from "../config/choices.ts";
 import {
   MAX_BANDWIDTH_BYTES_PER_SECOND,
   MAX_BUFFERS_BYTES,
   MAX_BUFFER_BYTES,
   MAX_DURATION_SECONDS,
-  MAX_OMIT_SECONDS,
   MAX_STREAMS,
   MAX_TCP_LENGTH_BYTES,
   MAX_UDP_LENGTH_BYTES,
   MIN_TCP_LENGTH_BYTES,
   MIN_UDP_LENGTH_BYTES,
 } from "../config/limits.ts";
-import type { OffloadMode } from "../config/types.ts";
 import { RperfError } from "../errors.ts";
-import type { SocketFacts } from "../results/types.ts";
+import type { SideTotals, SocketFacts } from "../results/types.ts";
+import type { UdpBooks } from "../stats/udp-books.ts";
+import {
+  decodeAnswered,
+  decodeDownloadExtensions,
+  decodeExtensions,
+  decodeUploadExtensions,
+} from "./decode-extensions.ts";
 import { Fields } from "./fields.ts";
-import type {
-  ClientMessage,
-  Completion,
-  Configuration,
-  DownloadExtensions,
-  Extensions,
-  ServerMessage,
-  UploadExtensions,
+import {
+  type ClientMessage,
+  type Completion,
+  type Configuration,
+  RESUMED_PHASES,
+  type SentTotals,
+  type ServerMessage,
+  type TestId,
 } from "./messages.ts";
 import { decodeInterval } from "./results.ts";
+import { TEST_ID_BYTES } from "./tcp-data.ts";
 
+const ROLES = ["download", "upload"] as const;
+const MOST = Number.MAX_SAFE_INTEGER;
 const MAX_PORT = 65_535;
 const MIN_SEND_INTERVAL_SECONDS = 1e-6;
 
 /** What a client sent; throws `peer-protocol`, naming the field, for anything but a well-formed message. */
 export function decodeClientMessage(body: Uint8Array): ClientMessage {
   const fields = parse(body);
-  const kind = fields.choice("kind", ["configuration", "begin", "end"]);
-  return kind === "configuration" ? decodeConfiguration(fields) : { kind };
+  const kind = fields.choice("kind", ["configuration", "begin", "end", "sent", "ack", "resume", "data"]);
+  switch (kind) {
+    case "configuration":
+      return decodeConfiguration(fields);
+    case "begin":
+    case "end":
+      return { kind };
+    case "sent":
+      return { kind, streamIndex: fields.integer("stream_idx", 0, MAX_STREAMS - 1), sent: decodeSent(fields) };
+    case "ack":
+      return { kind, have: fields.integer("have", 0, MOST) };
+    case "resume":
+      // Of any length: a token that cannot be is answered as a wrong one.
+      return { kind, token: fields.string("token"), have: fields.integer("have", 0, MOST) };
+    case "data":
+      return { kind, testId: decodeTestId(fields), streamIndex: fields.integer("stream_idx", 0, MAX_STREAMS - 1) };
+  }
 }
+
+const SERVER_KINDS = [
+  "connect",
+  "connect-ready",
+  "send",
+  "receive",
+  "done",
+  "failed",
+  "resumed",
+  "data-ready",
+  "error",
+] as const;
 
 /** What a server sent; throws as above. `expectedStreams` is how many were asked for. */
 export function decodeServerMessage(body: Uint8Array, expectedStreams: number): ServerMessage {
   const fields = parse(body);
-  const kind = fields.choice("kind", ["connect", "connect-ready", "send", "receive", "done", "failed", "error"]);
+  const kind = fields.choice("kind", SERVER_KINDS);
   const lastStream = expectedStreams - 1;
+  const answered = (extensions: Fields) => decodeAnswered(extensions, expectedStreams);
   switch (kind) {
     case "connect": {
       const streamPorts = fields.integers("stream_ports", expectedStreams, 1, MAX_PORT);
-      return { kind, streamPorts, extensions: decodeExtensions(fields, decodeAnswered) };
+      return { kind, streamPorts, extensions: decodeExtensions(fields, answered) };
     }
     case "connect-ready":
-      return { kind, extensions: decodeExtensions(fields, decodeAnswered) };
+      return { kind, extensions: decodeExtensions(fields, answered) };
     case "send":
     case "receive": {
       const streamIndex = fields.integer("stream_idx", 0, lastStream);
@@ -56,6 +91,10 @@ export function decodeServerMessage(body: Uint8Array, expectedStreams: number): 
     case "done":
     case "failed":
       return decodeCompletion(fields, kind, lastStream);
+    case "resumed":
+      return { kind, phase: fields.choice("phase", RESUMED_PHASES), first: fields.integer("first", 0, MOST) };
+    case "data-ready":
+      return { kind };
     case "error":
       return { kind, message: fields.string("message") };
   }
@@ -72,12 +111,12 @@ function parse(body: Uint8Array): Fields {
 }
 
 function decodeConfiguration(fields: Fields): Configuration {
-  const role = fields.choice("role", ["download", "upload"]);
+  const role = fields.choice("role", ROLES);
   const family = fields.choice("family", ["tcp", "udp"]);
   const common = {
     kind: "configuration",
     family,
-    testId: Uint8Array.from(fields.integers("test_id", 16, 0, 255)),
+    testId: decodeTestId(fields),
     streams: fields.integer("streams", 1, MAX_STREAMS),
     lengthBytes:
       family === "tcp"
@@ -108,48 +147,54 @@ function decodeConfiguration(fields: Fields): Configuration {
   };
 }
 
-/** Null from an original peer. */
-function decodeExtensions<Decoded>(fields: Fields, decode: (extensions: Fields) => Decoded): Decoded | null {
-  return fields.has("extensions") ? decode(fields.object("extensions")) : null;
-}
-
-function decodeAnswered(extensions: Fields): Extensions {
-  return {
-    version: extensions.integer("version", 1, Number.MAX_SAFE_INTEGER),
-    omitSeconds: extensions.has("omit_seconds") ? extensions.integer("omit_seconds", 0, MAX_OMIT_SECONDS) : 0,
-  };
-}
-
-function decodeDownloadExtensions(extensions: Fields): DownloadExtensions {
-  return {
-    ...decodeAnswered(extensions),
-    offload: decodeOffload(extensions),
-    bandwidthBytesPerSecond: extensions.has("bandwidth")
-      ? extensions.number("bandwidth", 0, MAX_BANDWIDTH_BYTES_PER_SECOND)
-      : null,
-  };
-}
-
-function decodeUploadExtensions(extensions: Fields): UploadExtensions {
-  return {
-    ...decodeAnswered(extensions),
-    offload: decodeOffload(extensions),
-    // An older client of ours knows of slices and of its length alone.
-    pacing: extensions.has("pacing") ? extensions.choice("pacing", PACINGS) : "slices",
-    writeSize: extensions.has("write_size") ? extensions.choice("write_size", WRITE_SIZES) : "length",
-  };
-}
-
-function decodeOffload(extensions: Fields): OffloadMode {
-  return extensions.has("offload") ? extensions.choice("offload", OFFLOAD_MODES) : "auto";
+function decodeTestId(fields: Fields): TestId {
+  return Uint8Array.from(fields.integers("test_id", TEST_ID_BYTES, 0, 255));
 }
 
 function decodeCompletion(fields: Fields, kind: "done" | "failed", lastStream: number): Completion {
   return {
     kind,
     streamIndex: fields.integer("stream_idx", 0, lastStream),
+    role: fields.has("role") ? fields.choice("role", ROLES) : null,
     socket: fields.has("socket") ? decodeSocketFacts(fields.object("socket")) : null,
     message: fields.has("message") ? fields.string("message") : null,
+    totals: fields.has("totals") ? decodeTotals(fields.object("totals")) : NO_TOTALS,
+    sent: fields.has("sent") ? decodeSent(fields.object("sent")) : null,
+  };
+}
+
+const NO_TOTALS: SideTotals = { books: null, bufferDrops: null, sendsRefused: null, bytesUndelivered: null };
+
+function decodeSent(fields: Fields): SentTotals {
+  const packets = fields.integer("packets", 0, MOST);
+  return { packets, omittedPackets: fields.integer("omitted_packets", 0, packets) };
+}
+
+function decodeTotals(fields: Fields): SideTotals {
+  const count = (name: string) => (fields.has(name) ? fields.integer(name, 0, MOST) : null);
+  return {
+    books: fields.has("books") ? decodeBooks(fields.object("books")) : null,
+    bufferDrops: count("buffer_drops"),
+    sendsRefused: count("sends_refused"),
+    bytesUndelivered: count("bytes_undelivered"),
+  };
+}
+
+function decodeBooks(fields: Fields): UdpBooks {
+  const count = (name: string) => fields.integer(name, 0, MOST);
+  const mean = (name: string) => (fields.has(name) ? fields.number(name, 0, MOST) : null);
+  return {
+    packetsSent: fields.has("sent") ? count("sent") : null,
+    packetsUnique: count("unique"),
+    packetsLost: count("lost"),
+    packetsDuplicated: count("duplicated"),
+    packetsStray: count("stray"),
+    reordering: {
+      packets: count("reordered"),
+      maxExtentPackets: count("reorder_extent_max"),
+      meanExtentPackets: mean("reorder_extent_mean"),
+    },
+    bursts: { count: count("bursts"), longestPackets: count("burst_longest"), meanPackets: mean("burst_mean") },
   };
 }
 
@@ -164,5 +209,8 @@ function decodeSocketFacts(fields: Fields): SocketFacts {
     timestamps: where("timestamps"),
     pacing: where("pacing"),
     writeBytes: whole("write_size"),
+    congestion: fields.has("congestion") ? fields.string("congestion") : null,
+    dscp: whole("dscp"),
+    maxSegmentBytes: whole("mss"),
   };
 }

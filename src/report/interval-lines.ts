@@ -51,16 +51,24 @@ function isDue(track: Track<Interval>, other: Track<Interval>, index: number): b
   return count > index && (other.placed.length > index || other.hasEnded || count > index + PATIENCE_INTERVALS);
 }
 
-export function createIntervalLines(config: Pick<TestConfig, "parallel" | "reverse" | "omitSeconds">): IntervalLines {
+/** `suffix` ends every label. */
+export function createIntervalLines(
+  config: Pick<TestConfig, "parallel" | "reverse" | "omitSeconds">,
+  suffix: string,
+): IntervalLines {
   const streams: readonly StreamLines[] = Array.from({ length: config.parallel }, () => new StreamLines());
-  const sums = new SumLines(streams);
+  const sums = new SumLines(streams, `sum${suffix}`);
+
+  function labelOf(streamIndex: number): string {
+    return `${streamIndex}${suffix}`;
+  }
 
   function rowsDue(streamIndex: number, stream: StreamLines): Row[] {
     const rows: Row[] = [];
     for (; stream.isNextDue; stream.next++) {
       const send = stream.send.placed[stream.next] ?? null;
       const receive = stream.receive.placed[stream.next] ?? null;
-      const row = rowOfIntervals(streamIndex, stream.next, send, receive, config.omitSeconds);
+      const row = rowOfIntervals(labelOf(streamIndex), send, receive, config.omitSeconds);
       sums.add(stream.next, row);
       rows.push(row);
     }
@@ -69,10 +77,9 @@ export function createIntervalLines(config: Pick<TestConfig, "parallel" | "rever
 
   /** A line whose turn has passed shows what came late, and enters no sum: that has been shown. */
   function lateRow(streamIndex: number, stream: StreamLines, interval: Interval): Row {
-    const index = stream[interval.kind].placed.length;
     const send = interval.kind === "send" ? stream.send.push(interval) : null;
     const receive = interval.kind === "receive" ? stream.receive.push(interval) : null;
-    return rowOfIntervals(streamIndex, index, send, receive, config.omitSeconds);
+    return rowOfIntervals(labelOf(streamIndex), send, receive, config.omitSeconds);
   }
 
   function add(streamIndex: number, interval: Interval): Row[] {
@@ -102,11 +109,13 @@ export function createIntervalLines(config: Pick<TestConfig, "parallel" | "rever
 /** The sums of one interval over several streams, shown in order. */
 class SumLines {
   readonly #streams: readonly StreamLines[];
+  readonly #label: string;
   readonly #rowsByInterval = new Map<number, Row[]>();
   #next = 0;
 
-  constructor(streams: readonly StreamLines[]) {
+  constructor(streams: readonly StreamLines[], label: string) {
     this.#streams = streams;
+    this.#label = label;
   }
 
   add(intervalIndex: number, row: Row): void {
@@ -119,7 +128,7 @@ class SumLines {
   due(): Row[] {
     const sums: Row[] = [];
     for (let rows = this.#nextComplete(); rows !== null; rows = this.#nextComplete()) {
-      sums.push(sumRows(rows));
+      sums.push(sumRows(this.#label, rows));
       this.#rowsByInterval.delete(this.#next);
       this.#next++;
     }

@@ -1,6 +1,15 @@
 import type { TestConfig } from "../config/types.ts";
-import type { SocketFacts, StreamResult, StreamSideResult, StreamSummary, TestResult } from "../results/types.ts";
-import type { OmittedReceive, OmittedSend, ReceiveInterval, SendInterval } from "../stats/interval.ts";
+import type {
+  DirectionResult,
+  Reason,
+  SocketFacts,
+  StreamResult,
+  StreamSideResult,
+  StreamSummary,
+  TestResult,
+  UdpSummary,
+} from "../results/types.ts";
+import type { Interval, OmittedReceive, OmittedSend, ReceiveInterval, SendInterval } from "../stats/interval.ts";
 import type { Reporter } from "./reporter.ts";
 
 /** Writes one document when the test is over, and nothing before. */
@@ -17,26 +26,53 @@ export function createJsonReporter(options: { readonly write: (text: string) => 
 
 /**
  * The document of `--format json`: every key of the original's with its meaning, and more of our own. Sizes are in
- * bytes, times in seconds, rates in bytes per second.
+ * bytes, times in seconds, rates in bytes per second. `schema/document.schema.json` describes it whole. A bidirectional
+ * test has its streams and summaries under `directions`.
  *
  * Where the original leaves `jitter_average` and `framed_packet_size` out because no packet was counted, the first is
  * null here and the second is what a packet would have counted for: the keys are always the same for one transport.
  */
 export function toJsonDocument(result: TestResult) {
+  const { config, directions } = result;
+  const { ipVersion } = result.server;
   return {
     schema_version: result.schemaVersion,
+    ...(config.title === null ? {} : { title: config.title }),
     success: result.success,
     outcome: result.outcome,
     reason: reasonDocument(result.reason),
     started: result.startedSeconds,
     server: { address: result.server.address, port: result.server.port },
-    config: configDocument(result.config, result.server.ipVersion),
-    streams: result.streams.map(streamDocument),
-    summary: summaryDocument(result.summary),
+    features: [...result.features],
+    outages: result.outages.map((outage) => ({ start: outage.startSeconds, duration: outage.durationSeconds })),
+    config: configDocument(config, ipVersion),
+    ...(directions === null
+      ? measuredDocument(result)
+      : {
+          directions: {
+            forward: directionDocument(directions.forward, ipVersion),
+            reverse: directionDocument(directions.reverse, ipVersion),
+          },
+        }),
   };
 }
 
-function configDocument(config: TestConfig, ipVersion: 4 | 6) {
+function directionDocument(direction: DirectionResult, ipVersion: 4 | 6) {
+  return {
+    success: direction.success,
+    outcome: direction.outcome,
+    reason: reasonDocument(direction.reason),
+    config: configDocument(direction.config, ipVersion),
+    ...measuredDocument(direction),
+  };
+}
+
+function measuredDocument({ streams, summary }: DirectionResult) {
+  return { streams: streams.map(streamDocument), summary: summaryDocument(summary) };
+}
+
+/** Also of a test that has only begun. */
+export function configDocument(config: TestConfig, ipVersion: 4 | 6) {
   return {
     common: { family: config.family, length: config.lengthBytes, streams: config.parallel },
     upload: {
@@ -49,7 +85,22 @@ function configDocument(config: TestConfig, ipVersion: 4 | 6) {
       ...(config.sendBufferBytes === 0 ? {} : { send_buffer: config.sendBufferBytes }),
     },
     download: config.receiveBufferBytes === 0 ? {} : { receive_buffer: config.receiveBufferBytes },
-    additional: { ip_version: ipVersion, omit_seconds: config.omitSeconds, reverse: config.reverse },
+    additional: {
+      ip_version: ipVersion,
+      omit_seconds: config.omitSeconds,
+      reverse: config.reverse,
+      bidir: config.bidir,
+      dial: config.dial,
+      single_port: config.singlePort,
+      resume_timeout: config.resumeTimeoutSeconds,
+      interval: config.intervalSeconds,
+      ...(config.localAddress === null ? {} : { bind: config.localAddress }),
+      ...(config.device === null ? {} : { bind_dev: config.device }),
+      ...(config.congestion === null ? {} : { congestion: config.congestion }),
+      ...(config.dscp === null ? {} : { dscp: config.dscp }),
+      ...(config.maxSegmentBytes === null ? {} : { mss: config.maxSegmentBytes }),
+      ...(config.clientPorts === null ? {} : { client_ports: { ...config.clientPorts } }),
+    },
   };
 }
 
@@ -57,8 +108,10 @@ function streamDocument(stream: StreamResult) {
   const outcomes = [stream.sender.outcome, stream.receiver.outcome];
   return {
     stream_idx: stream.streamIndex,
-    abandoned: outcomes.includes("abandoned"),
+    abandoned: outcomes.includes("partial"),
     failed: outcomes.includes("failed"),
+    outcome: stream.outcome,
+    reason: reasonDocument(stream.reason),
     sender: sideDocument(stream.sender),
     receiver: sideDocument(stream.receiver),
     intervals: {
@@ -77,7 +130,7 @@ function sideDocument(side: StreamSideResult) {
   };
 }
 
-function reasonDocument(reason: StreamSideResult["reason"]) {
+function reasonDocument(reason: Reason) {
   return reason && { code: reason.code, message: reason.message };
 }
 
@@ -90,7 +143,15 @@ function socketDocument(facts: SocketFacts) {
     timestamps: facts.timestamps,
     pacing: facts.pacing,
     write_size: facts.writeBytes,
+    congestion: facts.congestion,
+    dscp: facts.dscp,
+    mss: facts.maxSegmentBytes,
   };
+}
+
+/** As in the list of its side. */
+export function intervalDocument(interval: Interval) {
+  return interval.kind === "send" ? sendDocument(interval) : receiveDocument(interval);
 }
 
 function sendDocument(interval: SendInterval) {
@@ -149,17 +210,28 @@ function summaryDocument(summary: StreamSummary) {
     bytes_sent: summary.bytesSent,
     bytes_received: summary.bytesReceived,
     sends_blocked: summary.sendsBlocked,
-    ...(summary.udp === null
-      ? {}
-      : {
-          packets_sent: summary.udp.packetsSent,
-          packets_received: summary.udp.packetsReceived,
-          packets_lost: summary.udp.packetsLost,
-          packets_out_of_order: summary.udp.packetsOutOfOrder,
-          packets_duplicated: summary.udp.packetsDuplicated,
-          framed_packet_size: summary.udp.framedPacketSizeBytes,
-          jitter_average: summary.udp.jitterAverageSeconds,
-          jitter_packets_consecutive: summary.udp.jitterPacketsConsecutive,
-        }),
+    ...(summary.udp === null ? { bytes_undelivered: summary.bytesUndelivered } : udpSummaryDocument(summary.udp)),
+  };
+}
+
+function udpSummaryDocument(udp: UdpSummary) {
+  return {
+    packets_sent: udp.packetsSent,
+    packets_received: udp.packetsReceived,
+    packets_lost: udp.packetsLost,
+    packets_out_of_order: udp.packetsOutOfOrder,
+    packets_duplicated: udp.packetsDuplicated,
+    framed_packet_size: udp.framedPacketSizeBytes,
+    jitter_average: udp.jitterAverageSeconds,
+    jitter_packets_consecutive: udp.jitterPacketsConsecutive,
+    packets_stray: udp.packetsStray,
+    reorder_extent_max: udp.reorderExtentMax,
+    reorder_extent_mean: udp.reorderExtentMean,
+    loss_bursts: udp.lossBursts,
+    loss_burst_longest: udp.lossBurstLongest,
+    loss_burst_mean: udp.lossBurstMean,
+    packets_lost_receive_buffer: udp.packetsLostReceiveBuffer,
+    packets_lost_network: udp.packetsLostNetwork,
+    sends_refused: udp.sendsRefused,
   };
 }

@@ -1,3 +1,4 @@
+import type { Direction } from "../results/types.ts";
 import type { Interval } from "../stats/interval.ts";
 import { formatRate, type RateUnit } from "../units.ts";
 import { createPaint, type Paint } from "./paint.ts";
@@ -24,7 +25,7 @@ interface ProgressOptions {
 /** One line on a terminal, redrawn in place from `started` until `stop`; its timer keeps no process alive. */
 export interface Progress {
   started(test: TestStart): void;
-  interval(streamIndex: number, interval: Interval): void;
+  interval(direction: Direction, streamIndex: number, interval: Interval): void;
   /** Makes room for other output; the line comes back with the next redraw. */
   clear(): void;
   /** May be called again, and without `started`. */
@@ -35,7 +36,7 @@ export function createProgress(options: ProgressOptions): Progress {
   const paint = createPaint(options.colour);
   let timer: ReturnType<typeof setInterval> | null = null;
   let isDrawn = false;
-  let rates = createRates(1);
+  let rates = { forward: createRates(1), reverse: createRates(1) };
 
   function clear(): void {
     if (isDrawn) options.write(ERASE_LINE);
@@ -51,12 +52,14 @@ export function createProgress(options: ProgressOptions): Progress {
   function started({ config }: TestStart): void {
     stop();
     const startMilliseconds = performance.now();
-    rates = createRates(config.parallel);
+    rates = { forward: createRates(config.parallel), reverse: createRates(config.parallel) };
+    const oneWay = config.reverse ? rates.reverse : rates.forward;
+    const shown = config.bidir ? [rates.forward, rates.reverse] : [oneWay];
     const draw = (): void => {
       const line = renderProgress({
         elapsedSeconds: (performance.now() - startMilliseconds) / 1000,
         totalSeconds: config.durationSeconds,
-        rates: rates.seen(),
+        rates: shown.map((direction) => direction.seen()),
         columns: options.columns(),
         format: options.format,
         paint,
@@ -71,7 +74,7 @@ export function createProgress(options: ProgressOptions): Progress {
 
   return {
     started,
-    interval: (streamIndex, interval) => rates.add(streamIndex, interval),
+    interval: (direction, streamIndex, interval) => rates[direction].add(streamIndex, interval),
     clear,
     stop,
   };
@@ -88,24 +91,36 @@ interface SeenRates {
 interface ProgressView {
   readonly elapsedSeconds: number;
   readonly totalSeconds: number;
-  readonly rates: SeenRates;
+  /** Of the one direction, or of forward and reverse. */
+  readonly rates: readonly SeenRates[];
   readonly columns: number;
   readonly format: RateUnit;
   readonly paint: Paint;
 }
 
-/** Elapsed of total time, the rate now, and its course, in at most `columns` columns; what does not fit is left out. */
+/** What names the rates of two directions. */
+const WAYS = ["fwd ", "rev "];
+
+/**
+ * Elapsed of total time, the rate now, and the course of a single one, in at most `columns` columns; what does not fit is
+ * left out.
+ */
 export function renderProgress(view: ProgressView): string {
   const columns = view.columns > 0 ? view.columns : DEFAULT_COLUMNS;
-  const now = view.rates.nowBytesPerSecond;
   const time = `${view.elapsedSeconds.toFixed(1)} of ${view.totalSeconds.toFixed(1)} s`;
-  const rate =
-    now === null ? `${NOTHING} ${view.format === "megabit" ? "Mb/s" : "MB/s"}` : formatRate(now, view.format);
-  const text = `${time}  ${rate}`;
+  const isOneWay = view.rates.length === 1;
+  const rates = view.rates.map((seen, index) => `${isOneWay ? "" : (WAYS[index] ?? "")}${rateText(seen, view.format)}`);
+  const text = [time, ...rates].join("  ");
   if (Bun.stringWidth(text) > columns) return Bun.stringWidth(time) > columns ? "" : view.paint("title", time);
   const room = Math.max(0, columns - Bun.stringWidth(text) - 2);
-  const course = room === 0 ? "" : sparkline(view.rates.history.slice(-Math.min(room, HISTORY_LENGTH)));
+  const history = isOneWay ? (view.rates[0]?.history ?? []) : [];
+  const course = room === 0 ? "" : sparkline(history.slice(-Math.min(room, HISTORY_LENGTH)));
   return view.paint("title", text) + (course === "" ? "" : `  ${view.paint("quiet", course)}`);
+}
+
+function rateText({ nowBytesPerSecond }: SeenRates, unit: RateUnit): string {
+  if (nowBytesPerSecond !== null) return formatRate(nowBytesPerSecond, unit);
+  return `${NOTHING} ${unit === "megabit" ? "Mb/s" : "MB/s"}`;
 }
 
 /** Follows the receivers, or the senders until a receiver tells something. */

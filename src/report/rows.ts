@@ -6,8 +6,9 @@ type OmittedShare = "none" | "part" | "all";
 
 /** What one line of a report shows; null = not measured. */
 export interface Row {
-  /** A stream's index, or "sum". */
+  /** A stream's index or "sum", and of one of two directions which one. */
   readonly label: string;
+  readonly isSum: boolean;
   /** From the start of the stream. */
   readonly startSeconds: number;
   readonly endSeconds: number;
@@ -41,15 +42,15 @@ export interface Placed<T> {
 
 /** The row of one interval of one stream; either side may be missing, not both. */
 export function rowOfIntervals(
-  streamIndex: number,
-  intervalIndex: number,
+  label: string,
   send: Placed<SendInterval> | null,
   receive: Placed<ReceiveInterval> | null,
   omitSeconds: number,
 ): Row {
   const span = send ?? receive;
   return {
-    label: String(streamIndex),
+    label,
+    isSum: false,
     startSeconds: span?.startSeconds ?? 0,
     endSeconds: span?.endSeconds ?? 0,
     sentBytesPerSecond: send && rateOf(send.interval.bytesSent, send.interval.durationSeconds),
@@ -57,16 +58,17 @@ export function rowOfIntervals(
     bytesReceived: receive && receive.interval.bytesReceived,
     sendsBlocked: send && send.interval.sendsBlocked,
     packets: receive && packetsOfInterval(receive.interval),
-    omitted: omittedShare(intervalIndex, send?.interval ?? null, receive?.interval ?? null, omitSeconds),
+    omitted: omittedShare(send, receive, omitSeconds),
   };
 }
 
 /** The row that closes an interval of several streams: the sum of what the rows show. */
-export function sumRows(rows: readonly Row[]): Row {
+export function sumRows(label: string, rows: readonly Row[]): Row {
   const packets = rows.flatMap((row) => row.packets ?? []);
   const shares = new Set(rows.map((row) => row.omitted));
   return {
-    label: "sum",
+    label,
+    isSum: true,
     startSeconds: Math.min(...rows.map((row) => row.startSeconds)),
     endSeconds: Math.max(...rows.map((row) => row.endSeconds)),
     sentBytesPerSecond: sumKnown(rows.map((row) => row.sentBytesPerSecond)),
@@ -90,6 +92,7 @@ export function rowOfStream(stream: StreamResult): Row {
   const hasReceived = receive.length > 0;
   return {
     label: String(streamIndex),
+    isSum: false,
     startSeconds: 0,
     endSeconds: hasSent ? summary.durationSendSeconds : summary.durationReceiveSeconds,
     sentBytesPerSecond: hasSent ? rateOf(summary.bytesSent, summary.durationSendSeconds) : null,
@@ -154,16 +157,18 @@ function sumKnown(values: readonly (number | null)[]): number | null {
 const VISIBLE_SHARE = 0.01;
 
 function omittedShare(
-  intervalIndex: number,
-  send: SendInterval | null,
-  receive: ReceiveInterval | null,
+  send: Placed<SendInterval> | null,
+  receive: Placed<ReceiveInterval> | null,
   omitSeconds: number,
 ): OmittedShare {
   if (omitSeconds === 0) return "none";
-  const marked = [send, receive].find((interval) => interval !== null && omittedSecondsOf(interval) !== null) ?? null;
-  // Without marks of our own whole intervals are left out.
-  if (marked === null) return intervalIndex < omitSeconds ? "all" : "none";
-  const share = (omittedSecondsOf(marked) ?? 0) / marked.durationSeconds;
+  const sides = [send, receive].filter((side) => side !== null);
+  const marked = sides.find(({ interval }) => omittedSecondsOf(interval) !== null);
+  // Without marks of our own whole intervals are left out, up to the cut nearest to the boundary.
+  if (marked === undefined) {
+    return sides.some((side) => (side.startSeconds + side.endSeconds) / 2 < omitSeconds) ? "all" : "none";
+  }
+  const share = (omittedSecondsOf(marked.interval) ?? 0) / marked.interval.durationSeconds;
   if (share > 1 - VISIBLE_SHARE) return "all";
   return share > VISIBLE_SHARE ? "part" : "none";
 }

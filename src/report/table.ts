@@ -19,9 +19,11 @@ interface Column {
   readonly cell: (row: Row) => string;
 }
 
+type TableConfig = Pick<TestConfig, "family" | "durationSeconds" | "bidir">;
+
 /** Columns wide enough for 255 streams, rates from 0.001 to 100000 Mb/s, and the seconds that `config` takes. */
-export function createTable(config: Pick<TestConfig, "family" | "durationSeconds">, unit: RateUnit): Table {
-  const columns = [...commonColumns(config.durationSeconds, unit), ...(config.family === "tcp" ? TCP : UDP)];
+export function createTable(config: TableConfig, unit: RateUnit): Table {
+  const columns = [...commonColumns(config, unit), ...(config.family === "tcp" ? TCP : UDP)];
   const join = (cellOf: (column: Column) => string): string =>
     columns.map((column) => cellOf(column).padStart(column.width)).join(SEPARATOR);
   return {
@@ -36,12 +38,12 @@ const OMITTED_MARKS: Readonly<Record<Row["omitted"], string>> = {
   all: `${SEPARATOR}(omitted)`,
 };
 
-function commonColumns(durationSeconds: number, unit: RateUnit): readonly Column[] {
+function commonColumns({ durationSeconds, bidir }: TableConfig, unit: RateUnit): readonly Column[] {
   const rateTitle = unit === "megabit" ? "Mb/s" : "MB/s";
   // The receiver may see the end a moment after the sender.
   const secondsWidth = (durationSeconds + 1).toFixed(2).length;
   return [
-    { title: "stream", width: 6, cell: (row) => row.label },
+    { title: "stream", width: bidir ? "254 fwd".length : 6, cell: (row) => row.label },
     { title: "seconds", width: 2 * secondsWidth + 1, cell: span },
     { title: `sent ${rateTitle}`, width: 9, cell: (row) => rateCell(row.sentBytesPerSecond, unit) },
     { title: `rcvd ${rateTitle}`, width: 9, cell: (row) => rateCell(row.receivedBytesPerSecond, unit) },

@@ -1,4 +1,5 @@
 import type { TestConfig } from "../config/types.ts";
+import type { Direction } from "../results/types.ts";
 import { formatRate, formatSeconds, type RateUnit } from "../units.ts";
 import { createIntervalLines, type IntervalLines } from "./interval-lines.ts";
 import { createPaint } from "./paint.ts";
@@ -18,7 +19,7 @@ interface TextReporterOptions {
 /** One aligned line for each stream and interval as it happens, and totals at the end. */
 export function createTextReporter(options: TextReporterOptions): Reporter {
   const paint = createPaint(options.colour);
-  let live: { readonly lines: IntervalLines; readonly table: Table } | null = null;
+  let live: { readonly lines: Readonly<Record<Direction, IntervalLines>>; readonly table: Table } | null = null;
 
   function writeLines(lines: readonly string[]): void {
     if (lines.length > 0) options.write(lines.map((line) => `${line}\n`).join(""));
@@ -30,28 +31,40 @@ export function createTextReporter(options: TextReporterOptions): Reporter {
 
   function paintRow(row: Row, line: string): string {
     if (row.omitted !== "none") return paint("quiet", line);
-    if (row.label === "sum") return paint("title", line);
+    if (row.isSum) return paint("title", line);
     return (row.packets?.lost ?? 0) > 0 ? paint("warning", line) : line;
   }
 
   return {
     started(test) {
-      live = { lines: createIntervalLines(test.config), table: createTable(test.config, options.format) };
-      writeLines([paint("title", startLine(test, options.format)), paint("quiet", live.table.header)]);
+      const { config } = test;
+      live = { lines: linesByDirection(config), table: createTable(config, options.format) };
+      const { header } = live.table;
+      if (config.title !== null) writeLines([paint("title", config.title)]);
+      writeLines([paint("title", startLine(test, options.format)), paint("quiet", header)]);
     },
-    interval(streamIndex, interval) {
-      if (live !== null) writeRows(live.table, live.lines.add(streamIndex, interval));
+    interval(direction, streamIndex, interval) {
+      if (live !== null) writeRows(live.table, live.lines[direction].add(streamIndex, interval));
     },
-    sideEnded(streamIndex, side) {
-      if (live !== null) writeRows(live.table, live.lines.sideEnded(streamIndex, side));
+    sideEnded(direction, streamIndex, side) {
+      if (live !== null) writeRows(live.table, live.lines[direction].sideEnded(streamIndex, side));
     },
     finished(result) {
       if (live !== null) {
-        writeRows(live.table, live.lines.flush());
+        writeRows(live.table, [...live.lines.forward.flush(), ...live.lines.reverse.flush()]);
         writeLines([""]);
       }
       writeLines(renderSummary(result, { format: options.format, debug: options.debug, paint }));
     },
+  };
+}
+
+/** Only a bidirectional test has lines of both. */
+function linesByDirection(config: TestConfig): Record<Direction, IntervalLines> {
+  const { bidir } = config;
+  return {
+    forward: createIntervalLines({ ...config, reverse: false }, bidir ? " fwd" : ""),
+    reverse: createIntervalLines({ ...config, reverse: true }, bidir ? " rev" : ""),
   };
 }
 
@@ -67,8 +80,9 @@ function startLine({ config, address, port }: TestStart, unit: RateUnit): string
     config.bandwidthBytesPerSecond === 0
       ? "as fast as possible"
       : `at ${formatRate(config.bandwidthBytesPerSecond, unit)}`;
+  const way = config.bidir ? " each way" : "";
   const facts = [
-    config.parallel === 1 ? `1 stream ${rate}` : `${config.parallel} streams, each ${rate}`,
+    config.parallel === 1 ? `1 stream${way} ${rate}` : `${config.parallel} streams${way}, each ${rate}`,
     formatSeconds(config.durationSeconds),
     ...(config.writeSize === "auto"
       ? []
@@ -77,6 +91,7 @@ function startLine({ config, address, port }: TestStart, unit: RateUnit): string
     ...(config.offload === "auto" ? [] : [`offload ${config.offload}`]),
     ...(config.omitSeconds === 0 ? [] : [`first ${config.omitSeconds} s omitted`]),
   ];
-  const direction = config.reverse ? "from" : "to";
+  const oneWay = config.reverse ? "from" : "to";
+  const direction = config.bidir ? "to and from" : oneWay;
   return `${config.family.toUpperCase()} ${direction} ${server} port ${port}: ${facts.join(", ")}`;
 }

@@ -1,19 +1,19 @@
 import type { TestConfig } from "../config/types.ts";
 import { RperfError } from "../errors.ts";
 import type { Interval, ReceiveInterval, SendInterval } from "../stats/interval.ts";
-import { summariseStream, summariseTest } from "./summarise.ts";
+import { worst } from "./outcomes.ts";
+import { summariseStream, summariseTest, withoutLoss } from "./summarise.ts";
 import {
+  type DirectionResult,
+  NO_TOTALS,
   type Outcome,
-  SCHEMA_VERSION,
+  type Reason,
   type Side,
+  type SideTotals,
   type SocketFacts,
   type StreamResult,
   type StreamSideResult,
-  type TestResult,
 } from "./types.ts";
-
-/** Why something did not complete; null when it did. */
-export type Reason = StreamSideResult["reason"];
 
 /** How the test as a whole ended, as the client's session saw it. */
 export interface TestEnd {
@@ -21,26 +21,27 @@ export interface TestEnd {
   readonly reason: Reason;
 }
 
-interface CollectorOptions {
-  readonly config: TestConfig;
-  readonly server: TestResult["server"];
-  /** Wall-clock start, UNIX seconds. */
-  readonly startedSeconds: number;
+/** How one side of a stream ended. A `socket` of null keeps the facts told before. */
+export interface SideEnd {
+  readonly outcome: Outcome;
+  readonly reason: Reason;
+  readonly socket: SocketFacts | null;
+  readonly totals: SideTotals;
 }
 
-/** Gathers what both sides of a test tell, in any order, until `build` makes the result of it. */
+/** Gathers what both sides of one direction of a test tell, in any order, until `build` makes the result of it. */
 export interface ResultCollector {
   /** Intervals of one side come in the order in which they passed. */
   addInterval(streamIndex: number, interval: Interval): void;
-  /** A side ends once: the first end heard of stands. A `socket` of null keeps the facts told before. */
-  sideEnded(streamIndex: number, side: Side, outcome: Outcome, reason: Reason, socket: SocketFacts | null): void;
+  /** A side ends once: the first end heard of stands. */
+  sideEnded(streamIndex: number, side: Side, end: SideEnd): void;
   socketFacts(streamIndex: number, side: Side, facts: SocketFacts): void;
   /** Changes nothing: may be called at any time, and again. */
-  build(end: TestEnd): TestResult;
+  build(end: TestEnd): DirectionResult;
 }
 
 interface SideState {
-  end: { readonly outcome: Outcome; readonly reason: Reason } | null;
+  end: Omit<SideEnd, "socket"> | null;
   socket: SocketFacts | null;
 }
 
@@ -50,8 +51,7 @@ interface StreamState {
   readonly sides: Readonly<Record<Side, SideState>>;
 }
 
-export function createResultCollector(options: CollectorOptions): ResultCollector {
-  const { config, server, startedSeconds } = options;
+export function createResultCollector(config: TestConfig): ResultCollector {
   const states: readonly StreamState[] = Array.from({ length: config.parallel }, newStreamState);
   const stateOf = (streamIndex: number): StreamState => {
     const state = states[streamIndex];
@@ -64,9 +64,9 @@ export function createResultCollector(options: CollectorOptions): ResultCollecto
       if (interval.kind === "send") state.send.push(interval);
       else state.receive.push(interval);
     },
-    sideEnded(streamIndex, side, outcome, reason, socket) {
+    sideEnded(streamIndex, side, { outcome, reason, socket, totals }) {
       const state = stateOf(streamIndex).sides[side];
-      state.end ??= { outcome, reason };
+      state.end ??= { outcome, reason, totals };
       state.socket = socket ?? state.socket;
     },
     socketFacts(streamIndex, side, facts) {
@@ -74,17 +74,12 @@ export function createResultCollector(options: CollectorOptions): ResultCollecto
     },
     build(end) {
       const streams = states.map((state, streamIndex) => buildStream(config, streamIndex, state, end));
-      const { outcome, reason } = endOfTest(end, streams);
+      const { outcome, reason } = endOfDirection(end, streams);
+      const summaries = streams.map((stream) => stream.summary);
       return {
-        schemaVersion: SCHEMA_VERSION,
         config,
-        server,
-        startedSeconds,
         streams,
-        summary: summariseTest(
-          config,
-          streams.map((stream) => stream.summary),
-        ),
+        summary: summariseTest(config, summaries),
         success: outcome === "completed",
         outcome,
         reason,
@@ -102,46 +97,52 @@ function newStreamState(): StreamState {
 }
 
 function buildStream(config: TestConfig, streamIndex: number, state: StreamState, end: TestEnd): StreamResult {
-  const client = buildSide(state.sides.client, end);
-  const server = buildSide(state.sides.server, end);
-  const hasEnded = client.outcome !== "abandoned" && server.outcome !== "abandoned";
-  const isLossKnown = hasEnded && state.send.length > 0 && state.receive.length > 0;
-  const summary = summariseStream(config, state.send, state.receive);
+  const { send, receive, sides } = state;
+  const [sending, receiving] = config.reverse ? [sides.server, sides.client] : [sides.client, sides.server];
+  const sender = buildSide(sending, end);
+  const receiver = buildSide(receiving, end);
+  const summary = summariseStream(config, send, receive, {
+    sender: sending.end?.totals ?? NO_TOTALS,
+    receiver: receiving.end?.totals ?? NO_TOTALS,
+  });
+  // Between reports that break off at different times every packet under way would look lost.
+  const hasEnded = sender.outcome !== "partial" && receiver.outcome !== "partial";
+  // A receiver that nothing came to has no interval, and yet books.
+  const hasReceived = receive.length > 0 || (receiving.end?.totals.books ?? null) !== null;
+  const isLossKnown = hasEnded && send.length > 0 && hasReceived;
   return {
     streamIndex,
-    send: [...state.send],
-    receive: [...state.receive],
-    sender: config.reverse ? server : client,
-    receiver: config.reverse ? client : server,
-    // Between reports that break off at different times every packet under way would look lost.
-    summary: isLossKnown || summary.udp === null ? summary : { ...summary, udp: { ...summary.udp, packetsLost: null } },
+    send: [...send],
+    receive: [...receive],
+    sender,
+    receiver,
+    ...worst([inRole("sender", sender), inRole("receiver", receiver)]),
+    summary: isLossKnown ? summary : withoutLoss(summary),
   };
 }
 
 function buildSide({ end, socket }: SideState, testEnd: TestEnd): StreamSideResult {
-  if (end !== null) return { ...end, socket };
+  if (end !== null) return { outcome: end.outcome, reason: end.reason, socket };
   // What ended the test is also why nothing more was heard of this side.
   const code = testEnd.reason?.code ?? "peer-lost";
-  return { outcome: "abandoned", reason: { code, message: "its end was never heard of" }, socket };
+  return { outcome: "partial", reason: { code, message: "its end was never heard of" }, socket };
 }
 
-/** The end the session saw, unless it took for complete what some side says is not. */
-function endOfTest(end: TestEnd, streams: readonly StreamResult[]): TestEnd {
-  if (end.outcome !== "completed") return end;
-  for (const outcome of ["failed", "abandoned", "interrupted"] as const) {
-    for (const stream of streams) {
-      for (const role of ["sender", "receiver"] as const) {
-        if (stream[role].outcome === outcome) return { outcome, reason: sideReason(stream, role) };
-      }
-    }
-  }
-  return { outcome: "completed", reason: null };
-}
-
-function sideReason(stream: StreamResult, role: "sender" | "receiver"): Reason {
-  const { reason, outcome } = stream[role];
+/** How a side ended, in words that stand without it. */
+function inRole(role: "sender" | "receiver", { outcome, reason }: StreamSideResult): TestEnd {
+  if (outcome === "completed") return { outcome, reason: null };
   return {
-    code: reason?.code ?? "stream-failed",
-    message: `stream ${stream.streamIndex}, ${role}: ${reason?.message ?? outcome}`,
+    outcome,
+    reason: { code: reason?.code ?? "stream-failed", message: `${role}: ${reason?.message ?? outcome}` },
+  };
+}
+
+/** The end the session saw, unless it took for complete what some stream says is not. */
+function endOfDirection(end: TestEnd, streams: readonly StreamResult[]): TestEnd {
+  if (end.outcome !== "completed") return end;
+  const { outcome, reason, streamIndex } = worst(streams);
+  return {
+    outcome,
+    reason: reason && { code: reason.code, message: `stream ${streamIndex}, ${reason.message}` },
   };
 }

@@ -1,7 +1,9 @@
 import { UDP_HEADER_BYTES } from "../config/limits.ts";
 import type { TestConfig } from "../config/types.ts";
 import type { ReceiveInterval, SendInterval } from "../stats/interval.ts";
-import type { StreamSummary, UdpSummary } from "./types.ts";
+import { type StreamTotals, udpBookkeeping, withoutLossOf } from "./accounting.ts";
+import { sumUdp, type Weighted, weightedMean } from "./sum-udp.ts";
+import type { StreamSummary } from "./types.ts";
 
 /** What of a test's configuration its totals depend on. */
 type SummaryConfig = Pick<TestConfig, "family" | "omitSeconds" | "lengthBytes" | "sendIntervalSeconds">;
@@ -25,14 +27,6 @@ interface ReceiveTotals {
   readonly duplicated: number;
 }
 
-/** Jitter in seconds, if it could be measured, and the packets behind it. */
-type JitterRun = readonly [number | null, number];
-
-interface JitterMean {
-  readonly seconds: number | null;
-  readonly packets: number;
-}
-
 /**
  * Totals of one stream after the omitted seconds.
  *
@@ -43,43 +37,40 @@ export function summariseStream(
   config: SummaryConfig,
   send: readonly SendInterval[],
   receive: readonly ReceiveInterval[],
+  totals: StreamTotals,
 ): StreamSummary {
-  return config.family === "tcp" ? summariseTcp(config, send, receive) : summariseUdp(config, send, receive);
+  return config.family === "tcp"
+    ? summariseTcp(config, send, receive, totals)
+    : summariseUdp(config, send, receive, totals);
 }
 
-/** Sums over streams, durations included; the mean jitter weighs each stream by the packets behind its own. */
-export function summariseTest(config: SummaryConfig, streams: readonly StreamSummary[]): StreamSummary {
-  const total = (amount: (stream: StreamSummary) => number): number => sum(streams, amount);
+/** The same where the lost packets are not known. */
+export function withoutLoss(summary: StreamSummary): StreamSummary {
+  return summary.udp === null ? summary : { ...summary, udp: withoutLossOf(summary.udp) };
+}
+
+/** Sums over streams or directions, durations included; the mean jitter weighs each by the packets behind its own. */
+export function summariseTest(config: SummaryConfig, parts: readonly StreamSummary[]): StreamSummary {
+  const [only, ...others] = parts;
+  // Not even rounded by a mean.
+  if (only !== undefined && others.length === 0) return only;
+  const total = (amount: (part: StreamSummary) => number): number => sum(parts, amount);
   return {
-    durationSendSeconds: total((stream) => stream.durationSendSeconds),
-    durationReceiveSeconds: total((stream) => stream.durationReceiveSeconds),
-    bytesSent: total((stream) => stream.bytesSent),
-    bytesReceived: total((stream) => stream.bytesReceived),
-    sendsBlocked: total((stream) => stream.sendsBlocked),
+    durationSendSeconds: total((part) => part.durationSendSeconds),
+    durationReceiveSeconds: total((part) => part.durationReceiveSeconds),
+    bytesSent: total((part) => part.bytesSent),
+    bytesReceived: total((part) => part.bytesReceived),
+    bytesUndelivered: parts.some((part) => part.bytesUndelivered === null)
+      ? null
+      : total((part) => part.bytesUndelivered ?? 0),
+    sendsBlocked: total((part) => part.sendsBlocked),
     udp:
       config.family === "udp"
         ? sumUdp(
-            config,
-            streams.flatMap(({ udp }) => udp ?? []),
+            framedPacketSizeBytes(config),
+            parts.flatMap(({ udp }) => udp ?? []),
           )
         : null,
-  };
-}
-
-function sumUdp(config: SummaryConfig, streams: readonly UdpSummary[]): UdpSummary {
-  const total = (amount: (stream: UdpSummary) => number): number => sum(streams, amount);
-  const jitter = meanJitter(streams.map((stream) => [stream.jitterAverageSeconds, stream.jitterPacketsConsecutive]));
-  return {
-    packetsSent: total((stream) => stream.packetsSent),
-    packetsReceived: total((stream) => stream.packetsReceived),
-    packetsLost: streams.some((stream) => stream.packetsLost === null)
-      ? null
-      : total((stream) => stream.packetsLost ?? 0),
-    packetsOutOfOrder: total((stream) => stream.packetsOutOfOrder),
-    packetsDuplicated: total((stream) => stream.packetsDuplicated),
-    framedPacketSizeBytes: framedPacketSizeBytes(config),
-    jitterAverageSeconds: jitter.seconds,
-    jitterPacketsConsecutive: jitter.packets,
   };
 }
 
@@ -87,6 +78,7 @@ function summariseTcp(
   config: SummaryConfig,
   send: readonly SendInterval[],
   receive: readonly ReceiveInterval[],
+  { sender }: StreamTotals,
 ): StreamSummary {
   const sent = sumSend(send);
   const sentCut = omittedBySender(config, send);
@@ -94,13 +86,19 @@ function summariseTcp(
   // TCP keeps order, so the byte the sender had reached at the boundary is the byte to cut the receiver at.
   const receivedCut =
     send.length === 0
-      ? sumReceive(receive.slice(0, config.omitSeconds))
+      ? sumReceive(leadingIntervals(receive, config.omitSeconds))
       : { bytes: sentCut.bytes, durationSeconds: arrivalSeconds(config, receive, sentCut.bytes) };
+  const bytesSent = less(sent.bytes, sentCut.bytes);
+  const bytesReceived = less(received.bytes, receivedCut.bytes);
+  const { bytesUndelivered: unacknowledged } = sender;
+  // What came has arrived, though its acknowledgement did not.
+  const bytesUndelivered = unacknowledged && Math.min(unacknowledged, less(bytesSent, bytesReceived));
   return {
     durationSendSeconds: less(sent.durationSeconds, sentCut.durationSeconds),
     durationReceiveSeconds: less(received.durationSeconds, receivedCut.durationSeconds),
-    bytesSent: less(sent.bytes, sentCut.bytes),
-    bytesReceived: less(received.bytes, receivedCut.bytes),
+    bytesSent: bytesSent - (bytesUndelivered ?? 0),
+    bytesReceived,
+    bytesUndelivered,
     sendsBlocked: less(sent.blocked, sentCut.blocked),
     udp: null,
   };
@@ -110,6 +108,7 @@ function summariseUdp(
   config: SummaryConfig,
   send: readonly SendInterval[],
   receive: readonly ReceiveInterval[],
+  totals: StreamTotals,
 ): StreamSummary {
   const sent = sumSend(send);
   const received = sumReceive(receive);
@@ -117,22 +116,24 @@ function summariseUdp(
   const packetsSent = less(sent.packets, sentCut.packets);
   const packetsReceived = less(received.packets, receivedCut.packets);
   const packetsDuplicated = less(received.duplicated, receivedCut.duplicated);
-  const jitter = meanJitter(countedWhole.flatMap(jitterRun));
+  const [jitterAverageSeconds, jitterPacketsConsecutive] = weightedMean(countedWhole.flatMap(jitterRun));
   return {
     durationSendSeconds: less(sent.durationSeconds, sentCut.durationSeconds),
     durationReceiveSeconds: less(received.durationSeconds, receivedCut.durationSeconds),
     bytesSent: less(sent.bytes, sentCut.bytes),
     bytesReceived: less(received.bytes, receivedCut.bytes),
+    bytesUndelivered: null,
     sendsBlocked: less(sent.blocked, sentCut.blocked),
     udp: {
       packetsSent,
       packetsReceived,
-      packetsLost: less(packetsSent, packetsReceived - packetsDuplicated),
       packetsOutOfOrder: less(received.outOfOrder, receivedCut.outOfOrder),
       packetsDuplicated,
       framedPacketSizeBytes: framedPacketSizeBytes(config),
-      jitterAverageSeconds: jitter.seconds,
-      jitterPacketsConsecutive: jitter.packets,
+      jitterAverageSeconds,
+      jitterPacketsConsecutive,
+      // The counts of a side whose reports are not whole must not make loss negative.
+      ...udpBookkeeping(less(packetsSent, packetsReceived - packetsDuplicated), totals),
     },
   };
 }
@@ -153,8 +154,8 @@ function udpCuts(config: SummaryConfig, send: readonly SendInterval[], receive: 
     const countedWhole = receive.filter((interval) => !hasOmittedPart(interval));
     return { sentCut, receivedCut: omittedByReceiver(receive), countedWhole };
   }
-  const leftOut = receive.slice(0, config.omitSeconds);
-  const countedWhole = receive.slice(config.omitSeconds);
+  const leftOut = leadingIntervals(receive, config.omitSeconds);
+  const countedWhole = receive.slice(leftOut.length);
   const receivedCut = sumReceive(leftOut);
   if (leftOut.length === 0 || send.length === 0) return { sentCut, receivedCut, countedWhole };
   // Unmarked (an original peer on either side), the receiver is cut between two intervals, and the sender at the
@@ -168,6 +169,21 @@ function udpCuts(config: SummaryConfig, send: readonly SendInterval[], receive: 
     receivedCut,
     countedWhole,
   };
+}
+
+/** The first intervals, up to the cut between two of them that is nearest to `seconds`. */
+function leadingIntervals<T extends { readonly durationSeconds: number }>(
+  intervals: readonly T[],
+  seconds: number,
+): T[] {
+  const leading: T[] = [];
+  let startSeconds = 0;
+  for (const interval of intervals) {
+    if (startSeconds + interval.durationSeconds / 2 >= seconds) break;
+    leading.push(interval);
+    startSeconds += interval.durationSeconds;
+  }
+  return leading;
 }
 
 /**
@@ -185,7 +201,7 @@ function packetsPassed(receive: readonly ReceiveInterval[]): number {
 function omittedBySender(config: SummaryConfig, send: readonly SendInterval[]): SendTotals {
   if (config.omitSeconds === 0) return sumSend([]);
   const parts = send.flatMap((interval) => interval.omitted ?? []);
-  if (parts.length === 0) return sumSend(send.slice(0, config.omitSeconds));
+  if (parts.length === 0) return sumSend(leadingIntervals(send, config.omitSeconds));
   return {
     durationSeconds: sum(parts, (part) => part.durationSeconds),
     bytes: sum(parts, (part) => part.bytesSent),
@@ -260,7 +276,8 @@ function arrivalSeconds(config: SummaryConfig, receive: readonly ReceiveInterval
   return Math.abs(seconds - config.omitSeconds) <= toleranceSeconds ? config.omitSeconds : seconds;
 }
 
-function jitterRun(interval: ReceiveInterval): JitterRun[] {
+/** Jitter in seconds and the packets behind it. */
+function jitterRun(interval: ReceiveInterval): Weighted[] {
   return interval.family === "udp" ? [[interval.jitterSeconds, interval.unbrokenSequence]] : [];
 }
 
@@ -272,18 +289,6 @@ function isTold(interval: ReceiveInterval): boolean {
 function hasOmittedPart(interval: ReceiveInterval): boolean {
   if (interval.family === "tcp" || interval.omitted === undefined) return false;
   return interval.omitted.durationSeconds > 0 || interval.omitted.packetsReceived > 0;
-}
-
-/** Mean jitter weighted by run length, over the runs that have one. */
-function meanJitter(runs: readonly JitterRun[]): JitterMean {
-  let weighted = 0;
-  let packets = 0;
-  for (const [seconds, run] of runs) {
-    if (seconds === null) continue;
-    weighted += seconds * run;
-    packets += run;
-  }
-  return { seconds: packets === 0 ? null : weighted / packets, packets };
 }
 
 function framedPacketSizeBytes(config: SummaryConfig): number {

@@ -1,58 +1,42 @@
 import { ControlChannel } from "../control/channel.ts";
-import { formatEndpoint, ipVersionOf, isLinkLocal, receiverBindAddress, unmapAddress } from "../control/address.ts";
-import { nextPhase, phaseDeadlineReason, phaseDeadlineSeconds, type ServerPhase } from "../control/phases.ts";
-import { messageOf, RperfError } from "../errors.ts";
+import { formatEndpoint, unmapAddress } from "../protocol/address.ts";
+import { phaseDeadlineReason, phaseDeadlineSeconds } from "../control/phases.ts";
+import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
 import { decodeClientMessage } from "../protocol/decode.ts";
 import { encodeServerMessage } from "../protocol/encode.ts";
-import { type Configuration, EXTENSION_VERSION, type Extensions, type ServerMessage } from "../protocol/messages.ts";
-import type { SocketFacts } from "../results/types.ts";
-import type { StreamSpec } from "../streams/spec.ts";
-import type { CpuDealer, PortDealer } from "../workers/dealers.ts";
-import { type StreamFailure, StreamGroup } from "../workers/stream-group.ts";
-import type { StreamWorkerPool } from "../workers/stream-worker-pool.ts";
-import type { ServerEvent } from "./events.ts";
-import { receiverSpec, senderSpec } from "./stream-specs.ts";
+import type { ClientMessage } from "../protocol/messages.ts";
+import type { SessionContext } from "./context.ts";
+import { type ClientLink, type LinkEnd, ServerTest, type TestMessage } from "./server-test.ts";
 
 /** Messages that may wait while streams are being prepared. */
 const MAX_WAITING_MESSAGES = 8;
-/** How long streams that an early `end` stops may take to tell their last figures. */
-const STOP_MS = 2000;
 
-/** What all sessions of one server share. */
-export interface SessionContext {
-  readonly pool: StreamWorkerPool;
-  readonly cpus: CpuDealer;
-  readonly ports: PortDealer;
-  readonly emit: (event: ServerEvent) => void;
-  /** Takes a place for a test; false when the server is full. Given back by `onClosed`. */
-  admit(session: ClientSession): boolean;
-  onClosed(session: ClientSession): void;
-}
+/** What a resumption that cannot be is answered with, whatever the reason: the reasons are secrets of others. */
+const NO_SUCH_TEST = "there is no such test to resume";
 
-/** The streams of one configuration. */
-interface Part {
-  readonly configuration: Configuration;
-  readonly group: StreamGroup;
-}
-
-/** One client's control connection, from its first byte to the last thing it held. */
-export class ClientSession {
+/** One connection to the control port, from its first byte on: a new test's, an older one's, or a stream's. */
+export class ClientSession implements ClientLink {
   readonly #context: SessionContext;
+  readonly #onClosed: (session: ClientSession) => void;
   readonly #channel: ControlChannel;
   readonly #name: string;
   readonly #localAddress: string;
   readonly #remoteAddress: string;
-  readonly #parts: Part[] = [];
   readonly #waiting: Uint8Array[] = [];
-  #phase: ServerPhase = "configuring";
+  #test: ServerTest | null = null;
   #isBusy = false;
   #isClosed = false;
-  #deadline: Timer | null = null;
-  #goodbye: string | null = null;
   #isRefused = false;
+  #isData = false;
+  #end: { readonly how: LinkEnd; readonly message: string } = {
+    how: "closed",
+    message: "the client disconnected in mid-test",
+  };
+  #deadline: Timer | null;
 
-  constructor(socket: Bun.Socket<ControlChannel>, context: SessionContext) {
+  constructor(socket: Bun.Socket<ControlChannel>, context: SessionContext, onClosed: (session: ClientSession) => void) {
     this.#context = context;
+    this.#onClosed = onClosed;
     this.#channel = new ControlChannel(socket, {
       onBody: (body) => this.#body(body),
       onError: (error) => this.#broken(error),
@@ -62,17 +46,27 @@ export class ClientSession {
     this.#remoteAddress = unmapAddress(this.#channel.remoteAddress ?? "");
     const isGone = this.#channel.remoteAddress === null;
     this.#name = isGone ? "a client that is gone" : formatEndpoint(this.#remoteAddress, this.#channel.remotePort);
-    this.#armDeadline();
+    const seconds = phaseDeadlineSeconds("configuring") ?? 0;
+    this.#deadline = setTimeout(() => this.refuse(phaseDeadlineReason("configuring")), seconds * 1000);
   }
 
-  /** Tells the client why, ends its streams at once and closes. */
+  send(message: object): void {
+    this.#channel.send(message);
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+
+  /** Tells the client why, ends its test at once and closes. */
   refuse(message: string): void {
-    if (this.#goodbye !== null || !this.#channel.isOpen) return;
-    this.#goodbye = message;
-    this.#isRefused = true;
-    this.#context.emit({ type: "client-refused", client: this.#name, message });
-    this.#send({ kind: "error", message });
-    this.#disposeStreams();
+    if (this.#test !== null) {
+      this.#test.refuse(message);
+    } else if (!this.#isRefused && this.#channel.isOpen) {
+      this.#isRefused = true;
+      this.#context.emit({ type: "client-refused", client: this.#name, message });
+      this.send(encodeServerMessage({ kind: "error", message }));
+    }
     this.#channel.close();
   }
 
@@ -86,63 +80,20 @@ export class ClientSession {
 
   #serveWaiting(): void {
     for (let body = this.#waiting.shift(); body !== undefined; body = this.#waiting.shift()) {
-      const message = decodeClientMessage(body);
-      switch (message.kind) {
-        case "configuration":
-          this.#configure(message);
-          return;
-        case "begin":
-          this.#begin();
-          break;
-        case "end":
-          return this.#end();
-      }
+      const serving = this.#serve(decodeClientMessage(body));
+      if (serving === null) continue;
+      this.#isBusy = true;
+      serving.then(
+        () => this.#served(),
+        (error: unknown) => this.#broken(toRperfError(error)),
+      );
+      return;
     }
   }
 
-  #configure(configuration: Configuration): void {
-    this.#enter(nextPhase(this.#phase, "configuration"));
-    if (this.#parts.some((part) => part.configuration.role === configuration.role)) {
-      throw new RperfError("peer-protocol", `a second configuration with role ${configuration.role}`);
-    }
-    if (configuration.role === "upload" && isLinkLocal(this.#remoteAddress)) {
-      const message = "no reverse test over a link-local address: sockets do not tell the interface it belongs to";
-      throw new RperfError("peer-protocol", message);
-    }
-    if (this.#parts.length === 0 && !this.#context.admit(this)) {
-      return this.refuse("the server has as many clients as it may have; try again later");
-    }
-    this.#isBusy = true;
-    this.#prepare(configuration).then(
-      () => this.#prepared(),
-      (error: unknown) => this.#broken(toRperfError(error)),
-    );
-  }
-
-  async #prepare(configuration: Configuration): Promise<void> {
-    const { streams, role, family } = configuration;
-    const cpus = this.#context.cpus.size;
-    const workers = await this.#context.pool.acquire({ streams, cpus, streamBytesPerSecond: rateOf(configuration) });
-    const group: StreamGroup = new StreamGroup(workers, {
-      onInterval: (streamIndex, interval) => this.#send({ kind: "result", streamIndex, interval }),
-      onWarning: (message) => this.#context.emit({ type: "warning", client: this.#name, message }),
-      onDebug: (message) => this.#context.emit({ type: "debug", client: this.#name, message }),
-      onOver: (index, failure, facts) => this.#streamOver(configuration, index, failure, facts),
-    });
-    if (this.#isClosed || this.#goodbye !== null) return group.dispose();
-    this.#parts.push({ configuration, group });
-    await group.prepare(Array.from({ length: streams }, (_, index) => this.#spec(configuration, index)));
-    const direction = role === "download" ? "forward" : "reverse";
-    this.#context.emit({ type: "test-configured", client: this.#name, family, direction, streams });
-    const extensions = answerTo(configuration.extensions);
-    if (role === "upload") this.#send({ kind: "connect-ready", extensions });
-    else this.#send({ kind: "connect", streamPorts: group.ports, extensions });
-  }
-
-  #prepared(): void {
+  #served(): void {
     this.#isBusy = false;
-    if (this.#isClosed || this.#goodbye !== null) return;
-    this.#enter(nextPhase(this.#phase, "prepared"));
+    if (this.#isClosed || !this.#channel.isOpen) return;
     try {
       this.#serveWaiting();
     } catch (error) {
@@ -150,57 +101,72 @@ export class ClientSession {
     }
   }
 
-  #spec(configuration: Configuration, streamIndex: number): StreamSpec {
-    const affinityCpu = this.#context.cpus.next();
-    if (configuration.role === "upload") {
-      return senderSpec(configuration, { streamIndex, affinityCpu }, this.#remoteAddress);
+  #serve(message: ClientMessage): Promise<void> | null {
+    switch (message.kind) {
+      case "resume":
+        this.#resume(message.token, message.have);
+        return null;
+      case "data":
+        this.#data(message);
+        return null;
+      case "configuration":
+      case "begin":
+      case "sent":
+      case "ack":
+      case "end":
+        return this.#serveTest(message);
     }
-    const bindAddress = receiverBindAddress(this.#localAddress);
-    const choice = this.#context.ports.next(configuration.family, ipVersionOf(bindAddress));
-    return receiverSpec(configuration, { streamIndex, affinityCpu }, bindAddress, choice);
   }
 
-  #begin(): void {
-    this.#enter(nextPhase(this.#phase, "begin"));
-    this.#context.emit({ type: "test-started", client: this.#name });
-    for (const { group } of this.#parts) group.start();
+  #serveTest(message: TestMessage): Promise<void> | null {
+    if (this.#test === null && message.kind === "configuration") {
+      const client = { name: this.#name, localAddress: this.#localAddress, remoteAddress: this.#remoteAddress };
+      const test = new ServerTest(this.#context, client, this);
+      if (!this.#context.admit(test)) {
+        this.refuse("the server has as many clients as it may have; try again later");
+        return null;
+      }
+      this.#adopt(test);
+    }
+    if (this.#test !== null) return this.#test.handle(message);
+    if (message.kind === "end") this.close();
+    else throw new RperfError("peer-protocol", `a ${message.kind} has no place while configuring`);
+    return null;
   }
 
-  #streamOver(
-    { extensions }: Configuration,
-    streamIndex: number,
-    failure: StreamFailure,
-    socket: SocketFacts | null,
-  ): void {
-    if (failure !== null) {
-      this.#context.emit({ type: "warning", client: this.#name, message: `stream ${streamIndex}: ${failure.message}` });
-    }
-    // Only a peer of ours knows what to do with more than the two facts of the original.
-    const added = extensions === null ? { socket: null, message: null } : { socket, message: failure?.message ?? null };
-    this.#send({ kind: failure === null ? "done" : "failed", streamIndex, ...added });
-    if (!this.#parts.every((part) => part.group.isOver)) return;
-    this.#enter(nextPhase(this.#phase, "streams-over"));
-    if (this.#goodbye !== null) this.#channel.close();
+  #resume(token: string, have: number): void {
+    this.#demandFirst("resume");
+    const test = this.#context.registry.resume(token, this.#remoteAddress);
+    if (!(test instanceof ServerTest) || !test.resume(this, have)) return this.refuse(NO_SUCH_TEST);
+    this.#adopt(test);
   }
 
-  /** The client has what it wants, or wants no more: running streams tell their last figures before the close. */
-  #end(): void {
-    this.#goodbye ??= this.#phase === "finished" ? "the test ended" : "the client ended the test early";
-    if (this.#phase !== "running") {
-      this.#disposeStreams();
-      this.#channel.close();
-      return;
-    }
-    for (const { group } of this.#parts) group.stop();
-    this.#setDeadline(STOP_MS, () => {
-      this.#disposeStreams();
-      this.#channel.close();
-    });
+  /** The connection is a stream's; what comes from now on is for its Worker. */
+  #data(message: Extract<ClientMessage, { kind: "data" }>): void {
+    this.#demandFirst("data");
+    const take = this.#context.registry.taker(message, "tcp", this.#remoteAddress);
+    if (take === null) return this.refuse("no stream of this server waits for such a connection");
+    this.#isData = true;
+    const descriptor = this.#channel.detach();
+    this.#closed();
+    if (descriptor !== null) take({ family: "tcp", descriptor });
+  }
+
+  #demandFirst(kind: string): void {
+    if (this.#test !== null) throw new RperfError("peer-protocol", `a ${kind} has no place in a test`);
+  }
+
+  /** From now on the test has deadlines of its own. */
+  #adopt(test: ServerTest): void {
+    this.#test = test;
+    this.#cancelDeadline();
   }
 
   #broken(error: RperfError): void {
-    if (error.code === "peer-lost") this.#goodbye ??= `the client ${error.message}`;
-    else this.refuse(error.message);
+    if (error.code === "peer-lost") {
+      const isReset = systemCodeOf(error.cause) === "ECONNRESET";
+      this.#end = { how: isReset ? "reset" : "lost", message: `the client ${error.message}` };
+    } else this.refuse(error.message);
     // The channel closes itself after an error of its own; one of ours ends it here.
     this.#channel.close();
   }
@@ -209,60 +175,18 @@ export class ClientSession {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cancelDeadline();
-    this.#disposeStreams();
-    this.#tellEnd();
-    this.#context.onClosed(this);
-  }
-
-  /** One line for each client: a refusal has had its own, and a connection that asked for nothing is no client. */
-  #tellEnd(): void {
-    const client = this.#name;
-    const emit = this.#context.emit;
-    if (this.#isRefused) return;
-    if (this.#parts.length === 0) return emit({ type: "debug", client, message: "connected and asked for nothing" });
-    emit({ type: "client-ended", client, message: this.#goodbye ?? "the client disconnected in mid-test" });
-  }
-
-  #send(message: ServerMessage): void {
-    this.#channel.send(encodeServerMessage(message));
-  }
-
-  #enter(phase: ServerPhase): void {
-    this.#phase = phase;
-    this.#armDeadline();
-  }
-
-  #armDeadline(): void {
-    this.#cancelDeadline();
-    const seconds = phaseDeadlineSeconds(this.#phase);
-    if (seconds === null) return;
-    this.#setDeadline(seconds * 1000, () => this.refuse(phaseDeadlineReason(this.#phase)));
-  }
-
-  #setDeadline(delayMs: number, expire: () => void): void {
-    this.#cancelDeadline();
-    this.#deadline = setTimeout(expire, delayMs);
+    if (this.#test !== null) this.#test.linkEnded(this, this.#end.how, this.#end.message);
+    // A refusal has had its own line, and a connection that asked for nothing is no client.
+    else if (!this.#isRefused && !this.#isData) {
+      this.#context.emit({ type: "debug", client: this.#name, message: "connected and asked for nothing" });
+    }
+    this.#onClosed(this);
   }
 
   #cancelDeadline(): void {
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     this.#deadline = null;
   }
-
-  #disposeStreams(): void {
-    for (const { group } of this.#parts) group.dispose();
-  }
-}
-
-/** What a server of ours answers to what it was offered; silence to an original peer. */
-function answerTo(offered: Extensions | null): Extensions | null {
-  return offered === null ? null : { version: EXTENSION_VERSION, omitSeconds: offered.omitSeconds };
-}
-
-/** What each stream will carry; 0 = no limit, null = not known. */
-function rateOf(configuration: Configuration): number | null {
-  if (configuration.role === "upload") return configuration.bandwidthBytesPerSecond;
-  return configuration.extensions?.bandwidthBytesPerSecond ?? null;
 }
 
 function toRperfError(error: unknown): RperfError {

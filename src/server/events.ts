@@ -10,6 +10,9 @@ export type ServerEvent =
       readonly streams: number;
     }
   | { readonly type: "test-started"; readonly client: string }
+  /** The control connection broke; the test goes on, and its client may come back. */
+  | { readonly type: "client-lost"; readonly client: string; readonly message: string }
+  | { readonly type: "client-resumed"; readonly client: string }
   | { readonly type: "client-refused"; readonly client: string; readonly message: string }
   | { readonly type: "client-ended"; readonly client: string; readonly message: string }
   | { readonly type: "warning"; readonly client: string | null; readonly message: string }

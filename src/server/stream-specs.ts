@@ -2,41 +2,36 @@ import { DEFAULT_SEND_INTERVAL_SECONDS } from "../config/defaults.ts";
 import { REPORT_INTERVAL_SECONDS, UNREACHABLE_BYTES_PER_SECOND } from "../config/limits.ts";
 import type { Pacing } from "../config/types.ts";
 import type { Configuration, DownloadConfiguration, UploadConfiguration } from "../protocol/messages.ts";
-import type { ReceiverSpec, SenderSpec } from "../streams/spec.ts";
-import type { PortChoice } from "../workers/dealers.ts";
+import type { Endpoint, PathSpec, ReceiverSpec, SenderSpec } from "../streams/spec.ts";
+import type { Grant } from "./grant.ts";
 
-/** What differs between the streams of a configuration. */
-interface StreamPlace {
+/** What the configuration does not say of a stream. */
+export interface StreamPlace {
   readonly streamIndex: number;
   readonly affinityCpu: number | null;
+  readonly endpoint: Endpoint;
+  readonly device: string | null;
+  readonly grant: Grant;
 }
 
 /** A receiver of forward mode. */
-export function receiverSpec(
-  configuration: DownloadConfiguration,
-  place: StreamPlace,
-  bindAddress: string,
-  choice: PortChoice,
-): ReceiverSpec {
+export function receiverSpec(configuration: DownloadConfiguration, place: StreamPlace): ReceiverSpec {
+  const { grant } = place;
   return {
     ...commonSpec(configuration, place),
     role: "receiver",
-    bindAddress,
-    ports: choice.ports,
-    firstChoice: choice.firstChoice,
     bandwidthBytesPerSecond: configuration.extensions?.bandwidthBytesPerSecond ?? null,
     receiveBufferBytes: configuration.receiveBufferBytes,
+    isPatient: configuration.family === "udp" ? grant.accounting : grant.resumeTimeoutSeconds !== null,
   };
 }
 
-/** A sender of reverse mode, towards the configuration's port of its index. */
-export function senderSpec(configuration: UploadConfiguration, place: StreamPlace, remoteAddress: string): SenderSpec {
+/** A sender of reverse mode. */
+export function senderSpec(configuration: UploadConfiguration, place: StreamPlace): SenderSpec {
   const { bandwidthBytesPerSecond, extensions } = configuration;
   return {
     ...commonSpec(configuration, place),
     role: "sender",
-    remoteAddress,
-    remotePort: configuration.streamPorts[place.streamIndex] ?? 0,
     // What stands for "no limit" to an original server means it here too.
     bandwidthBytesPerSecond: bandwidthBytesPerSecond >= UNREACHABLE_BYTES_PER_SECOND ? 0 : bandwidthBytesPerSecond,
     durationSeconds: configuration.durationSeconds,
@@ -48,17 +43,31 @@ export function senderSpec(configuration: UploadConfiguration, place: StreamPlac
   };
 }
 
-function commonSpec(configuration: Configuration, { streamIndex, affinityCpu }: StreamPlace) {
+function commonSpec(configuration: Configuration, { streamIndex, affinityCpu, endpoint, device }: StreamPlace) {
   const { family, testId, lengthBytes, extensions } = configuration;
   return {
     streamIndex,
     family,
     testId,
     lengthBytes,
-    intervalSeconds: REPORT_INTERVAL_SECONDS,
+    endpoint,
+    path: pathOf(configuration, device),
+    intervalSeconds: extensions?.intervalSeconds ?? REPORT_INTERVAL_SECONDS,
     omitSeconds: extensions?.omitSeconds ?? 0,
     affinityCpu,
     offload: extensions?.offload ?? "auto",
+  };
+}
+
+function pathOf({ extensions, role }: Configuration, device: string | null): PathSpec {
+  const own = { localAddress: null, localPort: 0, device };
+  const asked = extensions?.path;
+  return {
+    ...own,
+    // Only what is sent is marked, and controlled.
+    congestion: role === "upload" ? (asked?.congestion ?? null) : null,
+    dscp: role === "upload" ? (asked?.dscp ?? null) : null,
+    maxSegmentBytes: asked?.maxSegmentBytes ?? null,
   };
 }
 

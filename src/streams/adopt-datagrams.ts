@@ -13,9 +13,16 @@ export async function adoptDatagrams(io: DirectIo, socket: Bun.udp.Socket<"buffe
   const fd = descriptorOf(socket);
   const duplicate = fd === null ? -1 : io.duplicate(fd);
   if (duplicate < 0) return null;
+  const adopted = await adoptDescriptor(duplicate);
+  socket.close();
+  return adopted;
+}
+
+/** The same of a UDP socket that is nobody's yet. */
+export async function adoptDescriptor(descriptor: number): Promise<AdoptedSocket> {
   // Bun takes a descriptor here (FdSocketOptions), its types only leave it out of this call.
   const options: Bun.FdSocketOptions & { readonly hostname: string; readonly port: number } = {
-    fd: duplicate,
+    fd: descriptor,
     hostname: "",
     port: 0,
     socket: {
@@ -25,7 +32,5 @@ export async function adoptDatagrams(io: DirectIo, socket: Bun.udp.Socket<"buffe
       data: () => {},
     },
   };
-  const adopted = await Bun.connect(options);
-  socket.close();
-  return adopted;
+  return Bun.connect(options);
 }

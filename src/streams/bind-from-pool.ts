@@ -1,21 +1,22 @@
 import type { PortRange } from "../config/types.ts";
 import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
-import type { ReceiverSpec } from "./spec.ts";
+import type { ListenEndpoint } from "./spec.ts";
 
 /** Any port the system gives. */
 const ANY_PORT = 0;
 
-/** Binds the first free port of the spec's pool. Throws `pool-exhausted` or `bind-failed`, naming what was tried. */
+/** Binds the first free port of the endpoint's pool. Throws `pool-exhausted` or `bind-failed`, naming what was tried. */
 export async function bindFromPool<Socket>(
-  spec: ReceiverSpec,
+  family: "tcp" | "udp",
+  endpoint: ListenEndpoint,
   bind: (port: number) => Socket | Promise<Socket>,
 ): Promise<Socket> {
-  const { bindAddress, family, ports, firstChoice } = spec;
+  const { bindAddress, ports, firstChoice } = endpoint;
   for (const port of ports.length === 0 ? [ANY_PORT] : portsFrom(ports, firstChoice)) {
     try {
       return await bind(port);
     } catch (cause) {
-      if (ports.length > 0 && systemCodeOf(cause) === "EADDRINUSE") continue;
+      if (ports.length > 0 && isInUse(cause)) continue;
       const where = port === ANY_PORT ? "a port" : `port ${port}`;
       const message = `no ${family.toUpperCase()} receiver on ${where} of ${bindAddress}: ${messageOf(cause)}`;
       throw new RperfError("bind-failed", message, { cause });
@@ -23,6 +24,11 @@ export async function bindFromPool<Socket>(
   }
   const pool = ports.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`)).join(",");
   throw new RperfError("pool-exhausted", `every ${family.toUpperCase()} port of the pool ${pool} is in use`);
+}
+
+/** As Bun tells it, or as the cause of an error of ours. */
+function isInUse(error: unknown): boolean {
+  return systemCodeOf(error instanceof RperfError ? error.cause : error) === "EADDRINUSE";
 }
 
 /** Every port of the ranges once, beginning with number `firstChoice` of them and going round. */

@@ -50,7 +50,7 @@ export function createStream(spec: StreamSpec, clock: Clock, loop: StreamLoop, o
   bindThread(spec, emit);
   if (spec.role === "sender") {
     const transport =
-      spec.family === "tcp" ? new TcpSendTransport(spec, loop.io, emit) : new UdpSendTransport(spec, loop.io, emit);
+      spec.family === "tcp" ? new TcpSendTransport(spec, loop.io, emit) : new UdpSendTransport(spec, loop, emit);
     return new Sender(spec, transport, clock, loop, emit);
   }
   const transport =

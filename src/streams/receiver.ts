@@ -3,8 +3,10 @@ import { RECEIVER_SILENCE_SECONDS } from "../config/limits.ts";
 import { type ErrorCode, messageOf, RperfError } from "../errors.ts";
 import type { ReceiveInterval } from "../stats/interval.ts";
 import { type Cut, IntervalCutter } from "../stats/interval-cutter.ts";
+import { letGo } from "./let-go.ts";
 import { ReadRate } from "./read-rate.ts";
-import type { Emit, ReceiverSpec, Stream } from "./spec.ts";
+import type { SentTotals } from "../protocol/messages.ts";
+import type { Emit, Handed, ReceiverSpec, StartTerms, Stream, StreamReport } from "./spec.ts";
 import { spareCompiler } from "./spare-compiler.ts";
 import type { LoopTask, Readiness, StreamLoop } from "./stream-loop.ts";
 
@@ -17,8 +19,22 @@ const REPORT_DELAY_SECONDS = 0.1;
 /** How long one run may read before other streams of its thread have their turn. */
 const MAX_RUN_SECONDS = 0.001;
 
+/**
+ * A connection that was cut off for a while sends again at the latest after as long again, for its waits double (RFC 6298,
+ * 5.5), and this much.
+ */
+const RETRANSMIT_ROOM_SECONDS = 0.5;
+
+/** A sender that is done has its last packets under way: they come within this time of the last that did … */
+const LATE_SECONDS = 0.3;
+/** … and not later than this, whatever still comes. */
+const MOST_LATE_SECONDS = 5;
+const LATE_POLL_SECONDS = 0.02;
+
 /** What a transport tells its receiver. */
 export interface ReceiveEvents {
+  /** The peer has come: `directDescriptor` may be there from now on. */
+  onSocket(): void;
   /** Data is there, since `atSeconds` on the monotonic clock; called before it is counted. */
   onData(atSeconds: number): void;
   /** The sender said that the data ends here, at `atSeconds`. */
@@ -29,10 +45,18 @@ export interface ReceiveEvents {
 
 /** The socket of a receiver. */
 export interface ReceiveTransport {
-  /** Binds and gives the port; throws RperfError. */
-  open(events: ReceiveEvents): Promise<number>;
+  /** Binds and gives the port, or comes to its peer: null; throws RperfError. */
+  open(events: ReceiveEvents): Promise<number | null>;
+  /** The test begins, on these terms. */
+  start(terms: StartTerms): void;
+  /** The peer came to the control port. */
+  take(handed: Handed): void;
   /** What was counted since the last call, for the time of `cut`. */
-  take(cut: Cut, timestampSeconds: number): ReceiveInterval;
+  interval(cut: Cut, timestampSeconds: number): ReceiveInterval;
+  /** Whether all that was sent has come. */
+  hasAll(sent: SentTotals): boolean;
+  /** What is known of the whole stream; `sent` is null when its sender did not tell. */
+  report(sent: SentTotals | null): StreamReport;
   /** What `drain` reads from; null = data comes by itself, through Bun. */
   readonly directDescriptor: number | null;
   /** Bytes that may wait to be read together, for the kernel tells when each came; 0 = none. */
@@ -41,7 +65,8 @@ export interface ReceiveTransport {
   drain(nowSeconds: number): number;
   /** Called before the drains of one wake-up. */
   wake(nowSeconds: number): void;
-  close(): void;
+  /** `isSenderDone`: nothing more is sent here, as the sender itself has told. */
+  close(isSenderDone: boolean): void;
 }
 
 /** Counts what a transport receives and reports each interval; its time starts with the first data. */
@@ -61,9 +86,16 @@ export class Receiver implements Stream, LoopTask {
   #cutter: IntervalCutter | null = null;
   #lastDataSeconds: number;
   #timer: Timer | null = null;
+  #terms: StartTerms;
+  /** When the sender's last packet, or the mark behind it, came. */
+  #endSeconds: number | null = null;
+  /** What the sender counted in the end, and when that was told. */
+  #sent: { readonly totals: SentTotals; readonly toldSeconds: number } | null = null;
+  #mostSilenceSeconds = RECEIVER_SILENCE_SECONDS;
 
   constructor(spec: ReceiverSpec, transport: ReceiveTransport, clock: Clock, loop: StreamLoop, emit: Emit) {
     this.#spec = spec;
+    this.#terms = spec;
     this.#transport = transport;
     this.#clock = clock;
     this.#loop = loop;
@@ -77,26 +109,45 @@ export class Receiver implements Stream, LoopTask {
     try {
       const port = await this.#transport.open({
         onData: (atSeconds) => this.#data(atSeconds),
-        onEnd: (atSeconds) => this.#end(atSeconds),
+        onSocket: () => this.#watch(),
+        onEnd: (atSeconds) => this.#marked(atSeconds),
         onLost: (message) => this.#fail("stream-failed", message),
         onWarning: (message) => this.#emit({ type: "warning", message }),
       });
-      if (this.#state === "over") return this.#transport.close();
-      if (this.#transport.directDescriptor !== null) this.#loop.add(this);
+      if (this.#state === "over") return this.#transport.close(false);
+      this.#watch();
       this.#emit({ type: "prepared", port });
     } catch (error) {
       this.#fail(error instanceof RperfError ? error.code : "bind-failed", messageOf(error));
     }
   }
 
-  start(): void {
+  start(terms: StartTerms | null): void {
+    if (terms !== null) this.#terms = terms;
+    this.#transport.start(this.#terms);
     if (this.#state === "waiting") this.#lastDataSeconds = this.#clock.monotonicSeconds();
     this.#arm();
   }
 
   stop(): void {
     if (this.#state === "waiting") this.#fail("stopped", "stopped before any data came");
-    else this.#end(this.#lastDataSeconds);
+    else this.#end(this.#endSeconds ?? this.#lastDataSeconds);
+  }
+
+  take(handed: Handed): void {
+    if (this.#state === "over") letGo(handed);
+    else this.#transport.take(handed);
+  }
+
+  finish(totals: SentTotals): void {
+    if (this.#state === "over" || this.#sent !== null) return;
+    const toldSeconds = this.#clock.monotonicSeconds();
+    const stalledSeconds = toldSeconds - this.#lastDataSeconds;
+    this.#sent = { totals, toldSeconds };
+    if (this.#spec.family === "udp") this.#endWhenComplete(totals, toldSeconds);
+    else if (this.#state === "receiving")
+      this.#mostSilenceSeconds = Math.max(RECEIVER_SILENCE_SECONDS, stalledSeconds + RETRANSMIT_ROOM_SECONDS);
+    this.#arm();
   }
 
   get descriptor(): number | null {
@@ -143,66 +194,123 @@ export class Receiver implements Stream, LoopTask {
     this.#lastDataSeconds = atSeconds;
     if (this.#cutter === null) {
       this.#state = "receiving";
-      this.#cutter = new IntervalCutter(atSeconds, this.#spec.intervalSeconds);
+      this.#cutter = new IntervalCutter(atSeconds, this.#terms.intervalSeconds);
       this.#arm();
-      // A connection that was accepted just now: from here on the loop reads it.
-      if (this.#transport.directDescriptor !== null) this.#loop.add(this);
-    } else if (atSeconds >= this.#cutter.boundarySeconds) {
+    } else if (this.#endSeconds === null && atSeconds >= this.#cutter.boundarySeconds) {
       this.#cutDue(this.#cutter, atSeconds);
     }
+  }
+
+  /** From here on the loop reads it. */
+  #watch(): void {
+    if (this.#state !== "over" && this.#transport.directDescriptor !== null) this.#loop.add(this);
+  }
+
+  /** Of UDP a mark says when the data ended; that they did, and whether all came, the sender's count tells. */
+  #marked(atSeconds: number): void {
+    if (this.#spec.family === "tcp" || !this.#terms.isPatient) return this.#end(atSeconds);
+    this.#endSeconds ??= atSeconds;
   }
 
   #end(endSeconds: number): void {
     if (this.#state === "over") return;
     this.#close(endSeconds);
-    this.#emit({ type: "ended" });
+    this.#emit({ type: "ended", report: this.#report() });
+  }
+
+  /** Ends when all is there, or nothing more is to be waited for. */
+  #endWhenComplete(totals: SentTotals, toldSeconds: number): void {
+    const nowSeconds = this.#clock.monotonicSeconds();
+    const quietSeconds = nowSeconds - Math.max(toldSeconds, this.#lastDataSeconds);
+    const isLate = quietSeconds >= LATE_SECONDS || nowSeconds - toldSeconds >= MOST_LATE_SECONDS;
+    if (!isLate && !this.#transport.hasAll(totals)) return;
+    if (this.#state !== "waiting" || totals.packets === 0) return this.#end(this.#endSeconds ?? this.#lastDataSeconds);
+    this.#fail("stream-silent", `none of ${totals.packets} packets came: is UDP blocked on the way?`);
+  }
+
+  #report(): StreamReport {
+    return this.#transport.report(this.#sent?.totals ?? null);
   }
 
   #fail(code: ErrorCode, message: string): void {
     if (this.#state === "over") return;
     // The silence since the last interval was no part of the transfer.
     this.#close(this.#lastDataSeconds);
-    this.#emit({ type: "failed", code, message });
+    this.#emit({ type: "failed", code, message, report: this.#report() });
   }
 
   #close(endSeconds: number): void {
     this.#state = "over";
     this.#loop.remove(this);
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#transport.close();
+    this.#transport.close(this.#sent !== null);
     if (this.#cutter === null) return;
-    const final = this.#cutter.cutFinal(endSeconds);
-    if (final.endSeconds >= final.startSeconds) this.#report(final);
+    this.#tellFinal(this.#cutter.cutFinal(endSeconds));
   }
 
-  /** The next moment at which something can be over: an interval, or the patience. */
+  /** A stream that ended in an interval which is told already has one more, of no length, if something came behind that. */
+  #tellFinal({ startSeconds, endSeconds }: Cut): void {
+    const cut = { startSeconds, endSeconds: Math.max(startSeconds, endSeconds) };
+    const interval = this.#intervalOf(cut);
+    if (endSeconds >= startSeconds || interval.bytesReceived > 0) this.#emit({ type: "interval", interval });
+  }
+
+  /** The next moment at which something can be over: an interval, the sender's last packets, or the patience. */
   #arm(): void {
     if (this.#state === "over") return;
     if (this.#timer !== null) clearTimeout(this.#timer);
+    const nowSeconds = this.#clock.monotonicSeconds();
     const wakeSeconds = Math.min(
-      this.#lastDataSeconds + RECEIVER_SILENCE_SECONDS,
-      (this.#cutter?.boundarySeconds ?? Infinity) + REPORT_DELAY_SECONDS,
+      this.#isPatient ? Infinity : this.#silentSinceSeconds + this.#mostSilenceSeconds,
+      this.#isEnding ? Infinity : (this.#cutter?.boundarySeconds ?? Infinity) + REPORT_DELAY_SECONDS,
+      this.#awaitsLate ? nowSeconds + LATE_POLL_SECONDS : Infinity,
     );
-    const delayMs = Math.max(1, Math.ceil((wakeSeconds - this.#clock.monotonicSeconds()) * 1000));
+    if (wakeSeconds === Infinity) return;
+    const delayMs = Math.max(1, Math.ceil((wakeSeconds - nowSeconds) * 1000));
     this.#timer = setTimeout(() => this.#wake(), delayMs);
+  }
+
+  /** Behind the end of the data no interval is over by time alone. */
+  get #isEnding(): boolean {
+    return this.#endSeconds !== null || this.#awaitsLate;
+  }
+
+  /** A TCP sender that is done closes, or what it has sent still comes. */
+  get #isPatient(): boolean {
+    return this.#terms.isPatient && !(this.#spec.family === "tcp" && this.#sent !== null);
+  }
+
+  /** A patient receiver takes silence for one from its sender's end on. */
+  get #silentSinceSeconds(): number {
+    return this.#terms.isPatient && this.#sent !== null
+      ? Math.max(this.#lastDataSeconds, this.#sent.toldSeconds)
+      : this.#lastDataSeconds;
+  }
+
+  get #awaitsLate(): boolean {
+    return this.#sent !== null && this.#spec.family === "udp";
   }
 
   #wake(): void {
     const nowSeconds = this.#clock.monotonicSeconds();
-    if (nowSeconds - this.#lastDataSeconds >= RECEIVER_SILENCE_SECONDS) {
+    if (!this.#isPatient && nowSeconds - this.#silentSinceSeconds >= this.#mostSilenceSeconds) {
       const what = this.#state === "waiting" ? "no data came" : "no more data came";
-      return this.#fail("stream-silent", `${what} for ${RECEIVER_SILENCE_SECONDS} s`);
+      return this.#fail("stream-silent", `${what} for ${Math.round(this.#mostSilenceSeconds)} s`);
     }
-    if (this.#cutter !== null) this.#cutDue(this.#cutter, nowSeconds - REPORT_DELAY_SECONDS);
+    if (this.#sent !== null && this.#awaitsLate) this.#endWhenComplete(this.#sent.totals, this.#sent.toldSeconds);
+    else if (this.#cutter !== null && !this.#isEnding) this.#cutDue(this.#cutter, nowSeconds - REPORT_DELAY_SECONDS);
     this.#arm();
   }
 
   #cutDue(cutter: IntervalCutter, nowSeconds: number): void {
-    for (let cut = cutter.cutDue(nowSeconds); cut !== null; cut = cutter.cutDue(nowSeconds)) this.#report(cut);
+    for (let cut = cutter.cutDue(nowSeconds); cut !== null; cut = cutter.cutDue(nowSeconds)) this.#tellInterval(cut);
   }
 
-  #report(cut: Cut): void {
-    const interval = this.#transport.take(cut, this.#clock.wallSecondsOf(cut.endSeconds));
-    this.#emit({ type: "interval", interval });
+  #tellInterval(cut: Cut): void {
+    this.#emit({ type: "interval", interval: this.#intervalOf(cut) });
+  }
+
+  #intervalOf(cut: Cut): ReceiveInterval {
+    return this.#transport.interval(cut, this.#clock.wallSecondsOf(cut.endSeconds));
   }
 }

@@ -1,10 +1,12 @@
 import type { Clock } from "../clock.ts";
 import { type ErrorCode, messageOf, RperfError } from "../errors.ts";
+import { NO_TOTALS } from "../results/types.ts";
 import type { OmittedSend, SendInterval } from "../stats/interval.ts";
 import { type Cut, IntervalCutter, overlapBeforeSeconds } from "../stats/interval-cutter.ts";
+import { letGo } from "./let-go.ts";
 import { paceOf, type PacingAbilities } from "./pace-plan.ts";
 import { type Pace, Pacer } from "./pacer.ts";
-import type { Emit, SenderSpec, Stream } from "./spec.ts";
+import type { Emit, Handed, SenderSpec, Stream, StreamReport } from "./spec.ts";
 import { spareCompiler } from "./spare-compiler.ts";
 import type { LoopTask, Readiness, StreamLoop } from "./stream-loop.ts";
 
@@ -37,10 +39,12 @@ export interface SendEvents {
 
 /** The socket of a sender. */
 export interface SendTransport {
-  /** Throws RperfError when what was asked for cannot be had on this machine. */
-  check(): Promise<void>;
-  /** Connects; throws RperfError. The events come from then on. */
-  open(events: SendEvents): Promise<void>;
+  /** Binds and gives the port, or comes to its peer: null. Throws RperfError, also for what cannot be had here. */
+  prepare(events: SendEvents): Promise<number | null>;
+  /** The peer came to the control port. */
+  take(handed: Handed): void;
+  /** Connects, or waits for the peer; throws RperfError. The events come from then on. */
+  open(): Promise<void>;
   /** Known once it is open. */
   readonly abilities: PacingAbilities;
   /** What to wait for when `send` was blocked; null = `onWritable` will be called. */
@@ -53,6 +57,8 @@ export interface SendTransport {
   finish(): Promise<void>;
   /** Closes at once, however far `open` came; other streams may keep the thread alive. */
   close(): void;
+  /** Of what it took, what the peer's system has not acknowledged, as far as it is known from the close on. */
+  readonly undeliveredBytes: number | null;
 }
 
 interface Counters {
@@ -81,6 +87,9 @@ export class Sender implements Stream, LoopTask {
   #sentBytes = 0;
   #interval = zero();
   #omitted = zero();
+  #packetsSent = 0;
+  #totalOmittedPackets = 0;
+  #sendsRefused = 0;
 
   constructor(spec: SenderSpec, transport: SendTransport, clock: Clock, loop: StreamLoop, emit: Emit) {
     this.#spec = spec;
@@ -101,16 +110,19 @@ export class Sender implements Stream, LoopTask {
 
   async prepare(): Promise<void> {
     try {
-      await this.#transport.check();
-      if (this.#state === "idle") this.#emit({ type: "prepared", port: null });
+      const port = await this.#transport.prepare({
+        onWritable: () => this.#writable(),
+        onLost: (message) => this.#lost(message),
+      });
+      if (this.#state === "idle") this.#emit({ type: "prepared", port });
+      else this.#transport.close();
     } catch (error) {
       this.#fail(error instanceof RperfError ? error.code : "stream-failed", messageOf(error));
     }
   }
 
   start(): void {
-    const events = { onWritable: () => this.#writable(), onLost: (message: string) => this.#lost(message) };
-    this.#transport.open(events).then(
+    this.#transport.open().then(
       () => this.#begin(),
       (error: unknown) => {
         const code = error instanceof RperfError ? error.code : "stream-failed";
@@ -123,6 +135,13 @@ export class Sender implements Stream, LoopTask {
     if (this.#state === "running") this.#finish();
     else if (this.#state === "idle") this.#fail("stopped", "stopped before it began");
   }
+
+  take(handed: Handed): void {
+    if (this.#state === "idle") this.#transport.take(handed);
+    else letGo(handed);
+  }
+
+  finish(): void {}
 
   #begin(): void {
     if (this.#state !== "idle") return this.#transport.close();
@@ -202,7 +221,12 @@ export class Sender implements Stream, LoopTask {
     this.#sentBytes += progress.bytes;
     this.#isBlocked = progress.isBlocked;
     this.#count(this.#interval, progress);
-    if (isOmitted) this.#count(this.#omitted, progress);
+    this.#packetsSent += progress.packets;
+    if (progress.isRefused) this.#sendsRefused++;
+    if (isOmitted) {
+      this.#count(this.#omitted, progress);
+      this.#totalOmittedPackets += progress.packets;
+    }
     return progress.bytes;
   }
 
@@ -263,10 +287,10 @@ export class Sender implements Stream, LoopTask {
   #finish(): void {
     this.#endIntervals();
     this.#transport.finish().then(
-      () => this.#emit({ type: "ended" }),
+      () => this.#emit({ type: "ended", report: this.#makeReport() }),
       (error: unknown) => {
         this.#transport.close();
-        this.#emit({ type: "failed", code: "stream-failed", message: messageOf(error) });
+        this.#emit({ type: "failed", code: "stream-failed", message: messageOf(error), report: this.#makeReport() });
       },
     );
   }
@@ -275,14 +299,22 @@ export class Sender implements Stream, LoopTask {
     if (this.#state !== "running") return;
     this.#endIntervals();
     this.#transport.close();
-    this.#emit({ type: "failed", code: "stream-failed", message });
+    this.#emit({ type: "failed", code: "stream-failed", message, report: this.#makeReport() });
   }
 
   #fail(code: ErrorCode, message: string): void {
     if (this.#state === "over") return;
     this.#state = "over";
     this.#transport.close();
-    this.#emit({ type: "failed", code, message });
+    this.#emit({ type: "failed", code, message, report: null });
+  }
+
+  #makeReport(): StreamReport {
+    const sendsRefused = this.#spec.family === "udp" ? this.#sendsRefused : null;
+    return {
+      totals: { ...NO_TOTALS, sendsRefused, bytesUndelivered: this.#transport.undeliveredBytes },
+      sent: { packets: this.#packetsSent, omittedPackets: this.#totalOmittedPackets },
+    };
   }
 
   /** The stream is over: the interval in hand is the last. */

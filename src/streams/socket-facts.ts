@@ -1,5 +1,9 @@
 import { pinThread, threadCpus } from "../../ffi/affinity.ts";
+import { localEndpoint } from "../../ffi/open-socket.ts";
+import { readCongestionControl, readDscp, readSegmentLimit } from "../../ffi/path-options.ts";
+import type { Outcome } from "../../ffi/platform.ts";
 import { type BufferDirection, readSocketBuffer, setSocketBuffer } from "../../ffi/sockopt.ts";
+import { ipVersionOf, unmapAddress } from "../protocol/address.ts";
 import type { SocketFacts } from "../results/types.ts";
 import type { Emit, ReceiverSpec, SenderSpec, StreamSpec } from "./spec.ts";
 
@@ -11,7 +15,7 @@ export function bindThread(spec: StreamSpec, emit: Emit): void {
 }
 
 /** Facts of a side that tells these alone. */
-export function factsOf(told: Partial<SocketFacts>): SocketFacts {
+function factsOf(told: Partial<SocketFacts>): SocketFacts {
   return {
     sendBufferBytes: null,
     receiveBufferBytes: null,
@@ -20,6 +24,9 @@ export function factsOf(told: Partial<SocketFacts>): SocketFacts {
     timestamps: null,
     pacing: null,
     writeBytes: null,
+    congestion: null,
+    dscp: null,
+    maxSegmentBytes: null,
     ...told,
   };
 }
@@ -27,7 +34,7 @@ export function factsOf(told: Partial<SocketFacts>): SocketFacts {
 /** Sets the send buffer if the spec asks for one, and tells what is in force. */
 export function grantSendBuffer(fd: number | null, spec: SenderSpec, known: Partial<SocketFacts>, emit: Emit): void {
   setBuffer(fd, "send", spec.sendBufferBytes, emit);
-  tell({ ...known, sendBufferBytes: readBuffer(fd, "send") }, spec, emit);
+  tell(fd, { ...known, sendBufferBytes: readBuffer(fd, "send") }, spec, emit);
 }
 
 /** Sets the receive buffer if the spec asks for one, and tells what is in force. */
@@ -48,11 +55,25 @@ export function tellReceiveBuffer(
   known: Partial<SocketFacts>,
   emit: Emit,
 ): void {
-  tell({ ...known, receiveBufferBytes: readBuffer(fd, "receive") }, spec, emit);
+  tell(fd, { ...known, receiveBufferBytes: readBuffer(fd, "receive") }, spec, emit);
 }
 
-function tell(known: Partial<SocketFacts>, spec: StreamSpec, emit: Emit): void {
-  emit({ type: "socket", facts: factsOf({ affinityCpu: boundCpu(spec), ...known }) });
+function tell(fd: number | null, known: Partial<SocketFacts>, spec: StreamSpec, emit: Emit): void {
+  const path = fd === null ? {} : pathFacts(fd, spec.family);
+  emit({ type: "socket", facts: factsOf({ affinityCpu: boundCpu(spec), ...path, ...known }) });
+}
+
+/** How packets of this socket go their way, as read back. */
+function pathFacts(fd: number, family: "tcp" | "udp"): Partial<SocketFacts> {
+  const local = localEndpoint(fd);
+  const ipVersion = local.ok && ipVersionOf(unmapAddress(local.value.address)) === 6 ? 6 : 4;
+  const dscp = valueOf(readDscp(fd, ipVersion));
+  if (family === "udp") return { dscp };
+  return { dscp, congestion: valueOf(readCongestionControl(fd)), maxSegmentBytes: valueOf(readSegmentLimit(fd)) };
+}
+
+function valueOf<Value>(outcome: Outcome<Value>): Value | null {
+  return outcome.ok ? outcome.value : null;
 }
 
 /** Raises the receive buffer to `bytes`, as far as the system allows; a larger one stays. */

@@ -1,16 +1,24 @@
 import { descriptorOf } from "../../ffi/descriptor.ts";
-import { type Address, type DirectIo, NOT_NOW, refusalName } from "../../ffi/direct-io.ts";
+import { type Address, type DirectIo, NOT_NOW, offsetAddress, refusalName } from "../../ffi/direct-io.ts";
 import type { Outcome } from "../../ffi/platform.ts";
 import { setUdpSegmentation } from "../../ffi/sockopt.ts";
 import { MAX_UDP_LENGTH_BYTES, UDP_HEADER_BYTES } from "../config/limits.ts";
-import { messageOf, systemCodeOf } from "../errors.ts";
+import { withDeadline } from "../clock.ts";
+import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
 import { END_MARKER_COPIES, UdpPackets } from "../protocol/udp-packet.ts";
+import { unmapAddress } from "../protocol/address.ts";
+import { bindFromPool } from "./bind-from-pool.ts";
+import type { AdoptedSocket } from "./adopt-datagrams.ts";
 import { grantOffload } from "./grant-offload.ts";
+import { answerHello, type DatagramCalls, datagramCallsOf, HelloListener, sayHello } from "./hello-exchange.ts";
 import type { PacingAbilities } from "./pace-plan.ts";
+import { boundTo, checkPath, hasOwnName } from "./path.ts";
 import type { SendEvents, SendProgress, SendTransport } from "./sender.ts";
 import { spareCompiler } from "./spare-compiler.ts";
 import { grantSendBuffer } from "./socket-facts.ts";
-import type { Emit, SenderSpec } from "./spec.ts";
+import type { Emit, Handed, ListenEndpoint, SenderSpec } from "./spec.ts";
+import type { StreamLoop } from "./stream-loop.ts";
+import { connectTo, openDatagrams, type OwnDatagramSocket } from "./udp-socket.ts";
 
 /** Packets handed to the system in one call: what every kernel with UDP_SEGMENT takes (linux/udp.h before 6.9). */
 const MAX_BATCH = 64;
@@ -40,13 +48,27 @@ const OFFLOAD_REFUSALS: ReadonlySet<string> = new Set(["EINVAL", "EIO", "EMSGSIZ
 /** A router's "fragmentation needed" for an earlier packet, which a socket tells once; the next send goes by it. */
 const PENDING = "EMSGSIZE";
 
-type UdpSocket = Bun.udp.ConnectedSocket<"buffer">;
+/** How long a sender that has started waits for the hello of the receiver. */
+const PEER_TIMEOUT_MS = 5000;
+
+/** Connected by Bun, or made past it: then packets are sent by direct calls alone. */
+type UdpSocket = Bun.udp.ConnectedSocket<"buffer"> | AdoptedSocket;
+
+const NOTHING = new Uint8Array(0);
+
+/** Whom packets go to. */
+interface Peer {
+  readonly address: string;
+  readonly port: number;
+}
 
 /** Sends numbered, stamped packets; only those that the system took are counted. */
 export class UdpSendTransport implements SendTransport {
   readonly abilities: PacingAbilities;
   readonly #spec: SenderSpec;
   readonly #io: DirectIo | null;
+  readonly #loop: StreamLoop;
+  readonly #calls: DatagramCalls | null;
   readonly #emit: Emit;
   readonly #framedBytes: number;
   readonly #packets: UdpPackets;
@@ -62,46 +84,70 @@ export class UdpSendTransport implements SendTransport {
   #wasRefused = false;
   #hasWarned = false;
   #onWritable = (): void => {};
+  #peer: Peer | null = null;
+  readonly #peerKnown = Promise.withResolvers<void>();
+  #listener: HelloListener | null = null;
+  #isClosed = false;
 
-  constructor(spec: SenderSpec, io: DirectIo | null, emit: Emit) {
+  constructor(spec: SenderSpec, loop: StreamLoop, emit: Emit) {
+    const { io } = loop;
     this.#spec = spec;
     this.#io = io;
+    this.#loop = loop;
+    this.#calls = datagramCallsOf(loop);
     this.#emit = emit;
     this.#framedBytes = spec.lengthBytes + UDP_HEADER_BYTES;
     const mostBatchPackets = Math.max(1, Math.min(MAX_BATCH, Math.floor(MAX_UDP_LENGTH_BYTES / spec.lengthBytes)));
     this.abilities = { mostBatchPackets, isPacedByKernel: false };
     // oxlint-disable-next-line typescript/unbound-method -- named here, not called
-    spareCompiler([this.#offer]);
+    spareCompiler([this.#offer, this.#sendEach]);
     this.#packets = new UdpPackets(spec.testId, spec.lengthBytes, mostBatchPackets);
     this.#address = io?.addressOf(this.#packets.bytes.buffer) ?? null;
     this.#batches = this.#packets.each.map((_, last) => this.#packets.each.slice(0, last + 1));
   }
 
-  async check(): Promise<void> {
-    if (this.#spec.offload !== "on") return;
-    const probe = await Bun.udpSocket({ hostname: localAddressFor(this.#spec) });
-    const fd = descriptorOf(probe);
-    const granted: Outcome<null> =
-      fd === null
-        ? { ok: false, supported: true, message: "the socket has no descriptor" }
-        : setUdpSegmentation(fd, this.#spec.lengthBytes);
-    probe.close();
-    grantOffload(granted, "on", this.#emit);
+  async prepare(events: SendEvents): Promise<number | null> {
+    const { endpoint, path } = this.#spec;
+    this.#onWritable = () => events.onWritable();
+    await this.#check();
+    checkPath(this.#spec);
+    switch (endpoint.type) {
+      case "connect":
+      case "handed":
+        return null;
+      case "dial": {
+        const calls = this.#demandCalls();
+        const own = await openDatagrams({ peer: endpoint, isPortShared: false, path });
+        this.#own(own);
+        await sayHello(calls, own.fd, this.#spec, endpoint);
+        this.#peer = endpoint;
+        return null;
+      }
+      case "listen":
+        return this.#listen(endpoint);
+    }
   }
 
-  async open(events: SendEvents): Promise<void> {
-    const { remoteAddress, remotePort } = this.#spec;
-    this.#onWritable = () => events.onWritable();
-    this.#socket = await Bun.udpSocket({
-      hostname: localAddressFor(this.#spec),
-      connect: { hostname: remoteAddress, port: remotePort },
-      socket: {
-        data: () => {},
-        // ICMP answers to a receiver that is gone, or not yet there; the control connection tells which.
-        error: () => {},
+  take(handed: Handed): void {
+    const { endpoint, path } = this.#spec;
+    if (handed.family !== "udp" || endpoint.type !== "handed" || this.#peer !== null) return;
+    this.#peer = handed;
+    openDatagrams({ peer: handed, isPortShared: true, path: boundTo(endpoint, path) }).then(
+      (own) => {
+        this.#own(own);
+        if (this.#isClosed) this.close();
+        else this.#answerOn(own.fd);
       },
-    });
-    this.#fd = descriptorOf(this.#socket);
+      (error: unknown) => this.#emit({ type: "warning", message: messageOf(error) }),
+    );
+  }
+
+  async open(): Promise<void> {
+    const { endpoint } = this.#spec;
+    if (endpoint.type === "connect") await this.#connect(endpoint);
+    else if (this.#peer === null || this.#fd === null) await this.#awaitPeer();
+    // What comes from the receiver from now on needs no answer: data is one.
+    if (this.#listener !== null) this.#loop.remove(this.#listener);
     this.#askForOffload();
     this.#tellFacts();
   }
@@ -135,18 +181,103 @@ export class UdpSendTransport implements SendTransport {
     this.close();
   }
 
+  readonly undeliveredBytes = null;
+
   close(): void {
+    this.#isClosed = true;
+    if (this.#listener !== null) this.#loop.remove(this.#listener);
     this.#socket?.close();
     this.#socket = null;
     this.#fd = null;
   }
 
+  async #check(): Promise<void> {
+    if (this.#spec.offload !== "on") return;
+    const probe = await Bun.udpSocket({});
+    const fd = descriptorOf(probe);
+    const granted: Outcome<null> =
+      fd === null
+        ? { ok: false, supported: true, message: "the socket has no descriptor" }
+        : setUdpSegmentation(fd, this.#spec.lengthBytes);
+    probe.close();
+    grantOffload(granted, "on", this.#emit);
+  }
+
+  async #connect(peer: Peer): Promise<void> {
+    const { path } = this.#spec;
+    this.#peer = peer;
+    if (hasOwnName(path) || path.dscp !== null) {
+      this.#own(await openDatagrams({ peer, isPortShared: false, path }));
+      return;
+    }
+    this.#socket = await Bun.udpSocket({
+      hostname: localAddressFor(peer),
+      connect: { hostname: peer.address, port: peer.port },
+      socket: {
+        data: () => {},
+        // ICMP answers to a receiver that is gone, or not yet there; the control connection tells which.
+        error: () => {},
+      },
+    });
+    this.#fd = descriptorOf(this.#socket);
+  }
+
+  /** Binds; the first hello from the client's address tells where the packets go, and to nowhere else. */
+  async #listen(endpoint: ListenEndpoint): Promise<number> {
+    const { path } = this.#spec;
+    const own = await bindFromPool("udp", endpoint, (localPort) =>
+      openDatagrams({
+        peer: null,
+        isPortShared: false,
+        path: { ...path, localAddress: endpoint.bindAddress, localPort },
+      }),
+    );
+    this.#own(own);
+    this.#answerOn(own.fd, (address, port) => {
+      if (this.#peer !== null || unmapAddress(address) !== endpoint.peerAddress) return;
+      connectTo(own.fd, { address, port });
+      this.#peer = { address, port };
+    });
+    return own.port;
+  }
+
+  #answerOn(fd: number, onHello: (address: string, port: number) => void = () => {}): void {
+    const calls = this.#demandCalls();
+    this.#listener = new HelloListener(calls, fd, this.#spec, (address, port) => {
+      onHello(address, port);
+      if (this.#peer === null) return;
+      answerHello(calls, fd, this.#spec);
+      this.#peerKnown.resolve();
+    });
+    this.#loop.add(this.#listener);
+    if (this.#peer === null) return;
+    answerHello(calls, fd, this.#spec);
+    this.#peerKnown.resolve();
+  }
+
+  async #awaitPeer(): Promise<void> {
+    await withDeadline(this.#peerKnown.promise, PEER_TIMEOUT_MS).catch(() => {
+      throw new RperfError("stream-failed", `no hello of the receiver came within ${PEER_TIMEOUT_MS / 1000} s`);
+    });
+  }
+
+  #own({ fd, socket }: OwnDatagramSocket): void {
+    this.#socket = socket;
+    this.#fd = fd;
+  }
+
+  #demandCalls(): DatagramCalls {
+    if (this.#calls === null) throw new RperfError("internal", "this system has no direct calls on sockets");
+    return this.#calls;
+  }
+
   /** How many of the stamped packets the system took, from the first on. */
   #offer(count: number): number {
     const fd = this.#fd;
-    if (this.#io === null || this.#address === null || fd === null || (count > 1 && !this.#isOffloaded)) {
+    if (this.#io === null || this.#address === null || fd === null) {
       return this.#offerEach(this.#batches[count - 1] ?? []);
     }
+    if (count > 1 && !this.#isOffloaded) return this.#offerAll(count);
     const bytes = count * this.#spec.lengthBytes;
     let taken = this.#io.send(fd, this.#address, bytes);
     if (!this.#isOffloaded && taken < NOT_NOW && refusalName(taken) === PENDING) {
@@ -158,15 +289,27 @@ export class UdpSendTransport implements SendTransport {
     const refusal = refusalName(taken);
     if (this.#isOffloaded && OFFLOAD_REFUSALS.has(refusal)) {
       this.#fallBack(fd, refusal);
-      return this.#offerEach(this.#batches[count - 1] ?? []);
+      return this.#offerAll(count);
     }
     return this.#refused(refusal, refusal);
   }
 
+  /** The same of several that the kernel does not split. */
+  #offerAll(count: number): number {
+    const { lengthBytes } = this.#spec;
+    const first = this.#address;
+    if (first === null || this.#isBuns()) return this.#offerEach(this.#batches[count - 1] ?? []);
+    return this.#sendEach(count, (index) => offsetAddress(first, index * lengthBytes), lengthBytes);
+  }
+
   /** The same through Bun, packet by packet. */
   #offerEach(packets: readonly Uint8Array[], isAgain = false): number {
+    const socket = this.#socket;
+    if (socket === null || !("sendMany" in socket)) {
+      return this.#sendEach(packets.length, (index) => packets[index] ?? NOTHING, packets[0]?.length ?? 0);
+    }
     try {
-      return this.#socket?.sendMany(packets) ?? 0;
+      return socket.sendMany(packets);
     } catch (error) {
       const code = systemCodeOf(error);
       if (code === PENDING && !isAgain) return this.#offerEach(packets, true);
@@ -174,14 +317,34 @@ export class UdpSendTransport implements SendTransport {
     }
   }
 
+  /** The same past Bun. */
+  #sendEach(count: number, memoryAt: (index: number) => Uint8Array | Address, bytes: number): number {
+    const fd = this.#fd;
+    if (this.#io === null || fd === null) return 0;
+    for (let index = 0; index < count; index++) {
+      const memory = memoryAt(index);
+      let taken = this.#io.send(fd, memory, bytes);
+      if (taken < NOT_NOW && refusalName(taken) === PENDING) taken = this.#io.send(fd, memory, bytes);
+      if (taken >= 0) continue;
+      if (taken !== NOT_NOW && index === 0) return this.#refused(refusalName(taken), refusalName(taken));
+      return index;
+    }
+    return count;
+  }
+
+  /** Whether Bun sends for it: many packets in one call. */
+  #isBuns(): boolean {
+    return this.#socket !== null && "sendMany" in this.#socket;
+  }
+
   /** Nothing was taken: a passing refusal is warned about once, any other ends the stream. */
   #refused(code: string | null, message: string, cause?: unknown): 0 {
-    const { remoteAddress, remotePort } = this.#spec;
-    if (!PASSING_REFUSALS.has(code)) throw new Error(`sending to ${remoteAddress}: ${message}`, { cause });
+    const address = this.#peer?.address ?? "nowhere";
+    if (!PASSING_REFUSALS.has(code)) throw new Error(`sending to ${address}: ${message}`, { cause });
     this.#wasRefused = true;
     if (!this.#hasWarned) {
       this.#hasWarned = true;
-      const told = `the system refuses packets to ${remoteAddress} port ${remotePort} (${code}); none of these counts as sent`;
+      const told = `the system refuses packets to ${address} port ${this.#peer?.port} (${code}); none of these counts as sent`;
       this.#emit({ type: "warning", message: told });
     }
     return 0;
@@ -209,6 +372,6 @@ export class UdpSendTransport implements SendTransport {
 }
 
 /** Bun makes an IPv4 socket unless told otherwise (bun-findings). */
-function localAddressFor({ remoteAddress }: SenderSpec): string {
-  return remoteAddress.includes(":") ? "::" : "0.0.0.0";
+function localAddressFor({ address }: Peer): string {
+  return address.includes(":") ? "::" : "0.0.0.0";
 }

@@ -1,6 +1,7 @@
 import { systemClock } from "../clock.ts";
 import { messageOf } from "../errors.ts";
 import { createStream } from "../streams/create-stream.ts";
+import { letGo } from "../streams/let-go.ts";
 import type { Emit, Stream, StreamSpec } from "../streams/spec.ts";
 import { StreamLoop } from "../streams/stream-loop.ts";
 import type { WorkerCommand, WorkerReport } from "./messages.ts";
@@ -18,11 +19,13 @@ export function serveStreams(report: (message: WorkerReport) => void): (command:
   const places = new Map<number, Place>();
 
   function prepare(slot: number, spec: StreamSpec): void {
+    const before = places.get(slot);
     const emit: Emit = (event) => {
-      if (places.has(slot)) report({ type: "stream", slot, event });
+      if (places.get(slot) === place) report({ type: "stream", slot, event });
     };
     const place: Place = { emit, stream: null };
     places.set(slot, place);
+    guarded(before, (stream) => stream?.stop());
     guarded(place, () => {
       // A clock of its own: its wall anchor must not be as old as a thread that many tests share.
       const stream = createStream(spec, systemClock(), loop, emit);
@@ -37,9 +40,15 @@ export function serveStreams(report: (message: WorkerReport) => void): (command:
       case "prepare":
         return prepare(command.slot, command.spec);
       case "start":
-        return guarded(place, (stream) => stream?.start());
+        return guarded(place, (stream) => stream?.start(command.terms));
       case "stop":
         return guarded(place, (stream) => stream?.stop());
+      case "take":
+        if (place === undefined || place.stream === null) letGo(command.handed);
+        else guarded(place, (stream) => stream?.take(command.handed));
+        return report({ type: "taken" });
+      case "finish":
+        return guarded(place, (stream) => stream?.finish(command.sent));
       case "drop":
         places.delete(command.slot);
         return guarded(place, (stream) => stream?.stop());
@@ -58,5 +67,5 @@ function guarded(place: Place | undefined, act: (stream: Stream | null) => void)
 }
 
 function fail(place: Place, error: unknown): void {
-  place.emit({ type: "failed", code: "internal", message: messageOf(error) });
+  place.emit({ type: "failed", code: "internal", message: messageOf(error), report: null });
 }

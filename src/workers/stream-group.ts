@@ -1,10 +1,19 @@
 import { RperfError } from "../errors.ts";
 import type { SocketFacts } from "../results/types.ts";
-import type { StreamEvent, StreamSpec } from "../streams/spec.ts";
+import type { SentTotals } from "../protocol/messages.ts";
+import { letGo } from "../streams/let-go.ts";
+import type { Handed, StartTerms, StreamEvent, StreamReport, StreamSpec } from "../streams/spec.ts";
 import type { StreamWorker } from "./worker-thread.ts";
 
 /** How one stream of a group ended; null = it completed. */
 export type StreamFailure = Pick<Extract<StreamEvent, { type: "failed" }>, "code" | "message"> | null;
+
+/** How one stream of a group ended, and what it told in the end; nulls where it told nothing. */
+export interface StreamEnd {
+  readonly failure: StreamFailure;
+  readonly socket: SocketFacts | null;
+  readonly report: StreamReport | null;
+}
 
 /** What a group tells of its streams, from `prepare` on. */
 export interface StreamGroupEvents {
@@ -12,7 +21,7 @@ export interface StreamGroupEvents {
   onWarning(message: string): void;
   onDebug(message: string): void;
   /** Exactly once for each stream, and not before `start`. */
-  onOver(streamIndex: number, failure: StreamFailure, socket: SocketFacts | null): void;
+  onOver(streamIndex: number, end: StreamEnd): void;
 }
 
 interface Member {
@@ -21,7 +30,8 @@ interface Member {
   socket: SocketFacts | null;
   isOver: boolean;
   /** An end that came before the start, which is told then. */
-  earlyEnd: { readonly failure: StreamFailure } | null;
+  earlyEnd: Omit<StreamEnd, "socket"> | null;
+  isEndTold: boolean;
 }
 
 /** The streams of one test in one direction, on this side: prepared together, started together. */
@@ -29,9 +39,11 @@ export class StreamGroup {
   readonly #members: readonly Member[];
   readonly #events: StreamGroupEvents;
   #isStarted = false;
+  /** A stream that takes the place of another meets the same system, which is told of once. */
+  readonly #told = new Set<string>();
 
   constructor(workers: readonly StreamWorker[], events: StreamGroupEvents) {
-    this.#members = workers.map((worker) => ({ worker, port: 0, socket: null, isOver: false, earlyEnd: null }));
+    this.#members = workers.map((worker) => ({ worker, ...newState() }));
     this.#events = events;
   }
 
@@ -40,12 +52,17 @@ export class StreamGroup {
     return this.#members.map((member) => member.port);
   }
 
+  /** Whether every stream is over, and `onOver` has told so, if anything may still be told. */
   get isOver(): boolean {
-    return this.#members.every((member) => member.isOver);
+    return this.#members.every((member) => member.isEndTold);
   }
 
-  /** Resolves when every stream is ready; rejects with the first failure, after which `dispose` is due. */
+  /**
+   * Resolves when every stream is ready; rejects with the first failure, after which `dispose` is due. Before the start it
+   * may be called again: other streams take the places of the first.
+   */
   async prepare(specs: readonly StreamSpec[]): Promise<void> {
+    for (const member of this.#members) Object.assign(member, newState());
     await Promise.all(
       this.#members.map(
         (member, index) =>
@@ -58,11 +75,12 @@ export class StreamGroup {
     );
   }
 
-  start(): void {
+  /** `terms`: what was agreed on since the streams were made ready. */
+  start(terms: StartTerms | null = null): void {
     this.#isStarted = true;
-    for (const member of this.#members) member.worker.start();
-    for (const [index, { earlyEnd, socket }] of this.#members.entries()) {
-      if (earlyEnd !== null) this.#events.onOver(index, earlyEnd.failure, socket);
+    for (const member of this.#members) member.worker.start(terms);
+    for (const [index, member] of this.#members.entries()) {
+      if (member.earlyEnd !== null) this.#tellEnd(member, index, member.earlyEnd);
     }
   }
 
@@ -75,10 +93,28 @@ export class StreamGroup {
     this.#members[streamIndex]?.worker.stop();
   }
 
+  /** Whether the stream is there, and not over. */
+  isLive(streamIndex: number): boolean {
+    const member = this.#members[streamIndex];
+    return member !== undefined && !member.isOver;
+  }
+
+  /** The peer of a live stream has come to the control port. */
+  take(streamIndex: number, handed: Handed): void {
+    if (this.isLive(streamIndex)) this.#members[streamIndex]?.worker.take(handed);
+    else letGo(handed);
+  }
+
+  /** The sender of a stream is done. */
+  finish(streamIndex: number, sent: SentTotals): void {
+    this.#members[streamIndex]?.worker.finish(sent);
+  }
+
   /** Ends every Worker at once; no event comes any more. */
   dispose(): void {
     for (const member of this.#members) {
       member.isOver = true;
+      member.isEndTold = true;
       member.worker.dispose();
     }
   }
@@ -100,21 +136,39 @@ export class StreamGroup {
       case "interval":
         return this.#events.onInterval(index, event.interval);
       case "warning":
-        return this.#events.onWarning(`stream ${index}: ${event.message}`);
+        return this.#tell(`stream ${index}: ${event.message}`, (text) => this.#events.onWarning(text));
       case "debug":
-        return this.#events.onDebug(`stream ${index}: ${event.message}`);
+        return this.#tell(`stream ${index}: ${event.message}`, (text) => this.#events.onDebug(text));
       case "ended":
-        return this.#over(member, index, null);
+        return this.#over(member, index, { failure: null, report: event.report });
       case "failed":
         if (!this.#isStarted) onFailedToPrepare(new RperfError(event.code, event.message));
-        return this.#over(member, index, { code: event.code, message: event.message });
+        return this.#over(member, index, {
+          failure: { code: event.code, message: event.message },
+          report: event.report,
+        });
     }
   }
 
-  #over(member: Member, index: number, failure: StreamFailure): void {
+  #tell(text: string, tell: (text: string) => void): void {
+    if (this.#told.has(text)) return;
+    this.#told.add(text);
+    tell(text);
+  }
+
+  #over(member: Member, index: number, end: Omit<StreamEnd, "socket">): void {
     if (member.isOver) return;
     member.isOver = true;
-    if (this.#isStarted) this.#events.onOver(index, failure, member.socket);
-    else member.earlyEnd = { failure };
+    if (this.#isStarted) this.#tellEnd(member, index, end);
+    else member.earlyEnd = end;
   }
+
+  #tellEnd(member: Member, index: number, end: Omit<StreamEnd, "socket">): void {
+    member.isEndTold = true;
+    this.#events.onOver(index, { ...end, socket: member.socket });
+  }
+}
+
+function newState(): Omit<Member, "worker"> {
+  return { port: 0, socket: null, isOver: false, earlyEnd: null, isEndTold: false };
 }

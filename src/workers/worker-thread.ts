@@ -1,5 +1,6 @@
 import { messageOf } from "../errors.ts";
-import type { Emit, StreamEvent, StreamSpec } from "../streams/spec.ts";
+import type { SentTotals } from "../protocol/messages.ts";
+import type { Emit, Handed, StartTerms, StreamEvent, StreamSpec } from "../streams/spec.ts";
 import type { WorkerCommand, WorkerReport } from "./messages.ts";
 
 /** One Worker as seen from the main thread; it lives until the last of its streams is disposed of. */
@@ -11,6 +12,8 @@ export class WorkerThread {
   readonly #streams = new Map<number, StreamWorker>();
   #nextSlot = 0;
   #failure: StreamEvent | null = null;
+  /** Descriptors on their way: a Worker that ends before it has them leaves them open for ever. */
+  #untaken = 0;
 
   constructor(worker: Worker, onGone: (thread: WorkerThread) => void) {
     const up = Promise.withResolvers<void>();
@@ -20,6 +23,7 @@ export class WorkerThread {
     worker.onmessage = (event: MessageEvent<WorkerReport>) => {
       const report = event.data;
       if (report.type === "up") up.resolve();
+      else if (report.type === "taken") this.#taken();
       else this.#streams.get(report.slot)?.event(report.event);
     };
     worker.onerror = (event) => {
@@ -47,7 +51,7 @@ export class WorkerThread {
   addStream(): StreamWorker {
     const slot = this.#nextSlot++;
     const stream = new StreamWorker(slot, {
-      command: (command) => this.#worker.postMessage(command),
+      command: (command) => this.#command(command),
       dispose: () => this.#remove(slot),
     });
     this.#streams.set(slot, stream);
@@ -57,17 +61,32 @@ export class WorkerThread {
 
   #remove(slot: number): void {
     if (!this.#streams.delete(slot)) return;
-    if (this.#streams.size > 0) {
-      if (this.#failure === null) this.#worker.postMessage({ type: "drop", slot } satisfies WorkerCommand);
-      return;
-    }
+    const isAlive = this.#failure === null;
+    const isLast = this.#streams.size === 0 && (this.#untaken === 0 || !isAlive);
+    if (isLast) this.#end();
+    else if (isAlive) this.#command({ type: "drop", slot });
+  }
+
+  #command(command: WorkerCommand): void {
+    if (command.type === "take") this.#untaken++;
+    this.#worker.postMessage(command);
+  }
+
+  #taken(): void {
+    this.#untaken--;
+    if (this.#untaken === 0 && this.#streams.size === 0) this.#end();
+  }
+
+  #end(): void {
     this.#worker.terminate();
     this.#onGone(this);
   }
 
   #fail(message: string): void {
-    this.#failure ??= { type: "failed", code: "internal", message };
+    this.#failure ??= { type: "failed", code: "internal", message, report: null };
     for (const stream of this.#streams.values()) stream.event(this.#failure);
+    // Nobody waits for it but what it was to take.
+    if (this.#streams.size === 0 && this.#untaken > 0) this.#end();
   }
 }
 
@@ -92,8 +111,12 @@ export class StreamWorker {
     this.#thread = thread;
   }
 
-  /** Begins the stream's life; its events come until `ended` or `failed`, and its socket may live until `dispose`. */
+  /**
+   * Begins the stream's life; its events come until `ended` or `failed`, and its socket may live until `dispose`. Again,
+   * before the start: another stream takes the place of that one, of which nothing more is heard.
+   */
   prepare(spec: StreamSpec, onEvent: Emit): void {
+    this.#isOver = false;
     this.#onEvent = onEvent;
     this.#isPrepared = true;
     const failure = this.#earlyFailure;
@@ -101,13 +124,23 @@ export class StreamWorker {
     this.#command({ type: "prepare", slot: this.#slot, spec });
   }
 
-  start(): void {
-    this.#command({ type: "start", slot: this.#slot });
+  start(terms: StartTerms | null): void {
+    this.#command({ type: "start", slot: this.#slot, terms });
   }
 
   /** Ends the stream in good order; its last events still come. */
   stop(): void {
     this.#command({ type: "stop", slot: this.#slot });
+  }
+
+  /** The peer has come to the control port. */
+  take(handed: Handed): void {
+    this.#command({ type: "take", slot: this.#slot, handed });
+  }
+
+  /** The sender is done. */
+  finish(sent: SentTotals): void {
+    this.#command({ type: "finish", slot: this.#slot, sent });
   }
 
   /**

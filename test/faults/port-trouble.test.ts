@@ -105,8 +105,11 @@ describe.each(CASES)("a pool of $pool", (one) => {
       expect(complaintOf(result)).toMatch(/pool/);
     }
     expect(server.events.filter(({ type }) => type === "client-refused")).toHaveLength(2);
-    // The other direction needs no port of the server's.
-    await expectServes(server.port, { host: one.host, family: one.family, reverse: true });
+    // The other direction needs one too where the client dials, and none of the server's where it does not.
+    const reverse = await run(rperf(...clientFlags(one, server.port), "-R"));
+    expect(reverse.code).toBe(EXIT_FAILED);
+    expect(complaintOf(reverse)).toContain(`${taken}`);
+    await expectServes(server.port, { host: one.host, family: one.family, reverse: true, dial: "legacy" });
     free();
     await expectServes(server.port, { host: one.host, family: one.family, reverse: false, parallel: 1 });
     await server.isBackTo(idle);

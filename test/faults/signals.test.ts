@@ -161,8 +161,9 @@ describe("the server", () => {
         if (result === undefined) throw new Error("a client without a result");
         expect(result.code).toBe(EXIT_FAILED);
         expect(ourDocumentOf(result)).toMatchObject({ success: false, outcome: "failed" });
-        expect(linesOf(result.stderr)).toHaveLength(1);
-        expect(result.stderr).toMatch(/server is shutting down/);
+        // A UDP sender may still find the port closed before it hears why.
+        const told = linesOf(result.stderr).filter((line) => !line.includes("the system refuses packets"));
+        expect(told).toEqual([expect.stringContaining("server is shutting down")]);
       }
     },
   );

@@ -1,7 +1,17 @@
 import type { TestConfig } from "../../src/config/types.ts";
 import type { Reporter, TestStart } from "../../src/report/reporter.ts";
-import { createResultCollector, type Reason, type TestEnd } from "../../src/results/collector.ts";
-import type { Outcome, Side, SocketFacts, TestResult } from "../../src/results/types.ts";
+import { createResultCollector, type SideEnd, type TestEnd } from "../../src/results/collector.ts";
+import { makeTestResult } from "../../src/results/combine.ts";
+import {
+  type Direction,
+  type DirectionResult,
+  NO_TOTALS,
+  type Outage,
+  type Side,
+  type SideTotals,
+  type SocketFacts,
+  type TestResult,
+} from "../../src/results/types.ts";
 import type {
   Interval,
   TcpReceiveInterval,
@@ -9,9 +19,7 @@ import type {
   UdpReceiveInterval,
   UdpSendInterval,
 } from "../../src/stats/interval.ts";
-import { factsOf } from "../../src/streams/socket-facts.ts";
-
-export { factsOf };
+import type { UdpBooks } from "../../src/stats/udp-books.ts";
 
 export const STARTED_SECONDS = 1_795_417_668;
 
@@ -23,6 +31,7 @@ export function configOf(changes: Partial<TestConfig> = {}): TestConfig {
     port: 5199,
     family: "tcp",
     reverse: false,
+    bidir: false,
     bandwidthBytesPerSecond: 125_000,
     durationSeconds: 3,
     sendIntervalSeconds: 0.05,
@@ -37,6 +46,48 @@ export function configOf(changes: Partial<TestConfig> = {}): TestConfig {
     noDelay: false,
     affinity: [],
     portPools: { tcp4: [], tcp6: [], udp4: [], udp6: [] },
+    dial: "client",
+    singlePort: false,
+    clientPorts: null,
+    resumeTimeoutSeconds: 10,
+    localAddress: null,
+    device: null,
+    congestion: null,
+    dscp: null,
+    maxSegmentBytes: null,
+    intervalSeconds: 1,
+    title: null,
+    ...changes,
+  };
+}
+
+/** Facts of a side that tells these alone. */
+export function factsOf(told: Partial<SocketFacts>): SocketFacts {
+  return {
+    sendBufferBytes: null,
+    receiveBufferBytes: null,
+    affinityCpu: null,
+    offload: null,
+    timestamps: null,
+    pacing: null,
+    writeBytes: null,
+    congestion: null,
+    dscp: null,
+    maxSegmentBytes: null,
+    ...told,
+  };
+}
+
+/** Books of a stream that came whole and in order. */
+export function booksOf(packetsSent: number, changes: Partial<UdpBooks> = {}): UdpBooks {
+  return {
+    packetsSent,
+    packetsUnique: packetsSent,
+    packetsLost: 0,
+    packetsDuplicated: 0,
+    packetsStray: 0,
+    reordering: { packets: 0, maxExtentPackets: 0, meanExtentPackets: null },
+    bursts: { count: 0, longestPackets: 0, meanPackets: null },
     ...changes,
   };
 }
@@ -97,22 +148,22 @@ export function udpReceive(packetsReceived: number, changes: Partial<UdpReceiveI
   };
 }
 
-export type Happening =
-  | { readonly type: "interval"; readonly streamIndex: number; readonly interval: Interval }
-  | {
-      readonly type: "ended";
-      readonly streamIndex: number;
-      readonly side: Side;
-      readonly outcome: Outcome;
-      readonly reason: Reason;
-      readonly socket: SocketFacts | null;
-    };
+export type Happening = {
+  readonly streamIndex: number;
+  /** By default the one that the configuration tells. */
+  readonly direction?: Direction;
+} & (
+  | { readonly type: "interval"; readonly interval: Interval }
+  | { readonly type: "ended"; readonly side: Side; readonly end: SideEnd }
+);
 
 /** A test as it happens and the result it comes to. */
 export interface Scenario {
   readonly config: TestConfig;
   readonly happenings: readonly Happening[];
   readonly end: TestEnd;
+  readonly features?: readonly string[];
+  readonly outages?: readonly Outage[];
 }
 
 const COMPLETED: TestEnd = { outcome: "completed", reason: null };
@@ -126,8 +177,14 @@ export function ended(
   side: Side,
   end: TestEnd = COMPLETED,
   socket: SocketFacts | null = null,
+  totals: Partial<SideTotals> = {},
 ): Happening {
-  return { type: "ended", streamIndex, side, ...end, socket };
+  return { type: "ended", streamIndex, side, end: { ...end, socket, totals: { ...NO_TOTALS, ...totals } } };
+}
+
+/** The same in one direction of a bidirectional test. */
+export function inDirection(direction: Direction, happenings: readonly Happening[]): Happening[] {
+  return happenings.map((happening) => ({ ...happening, direction }));
 }
 
 function bothEnded(streamIndex: number): Happening[] {
@@ -138,28 +195,43 @@ export function startOf(config: TestConfig): TestStart {
   return { config, address: config.host, port: config.port, ipVersion: 4 };
 }
 
-export function resultOf({ config, happenings, end }: Scenario): TestResult {
-  const { address, port, ipVersion } = startOf(config);
-  const collector = createResultCollector({
-    config,
-    server: { address, port, ipVersion },
-    startedSeconds: STARTED_SECONDS,
-  });
+function directionOf(config: TestConfig, { direction }: Happening): Direction {
+  return direction ?? (config.reverse ? "reverse" : "forward");
+}
+
+function directionResultOf(scenario: Scenario, direction: Direction): DirectionResult {
+  const { config, happenings, end } = scenario;
+  const collector = createResultCollector({ ...config, reverse: direction === "reverse" });
   for (const happening of happenings) {
+    if (directionOf(config, happening) !== direction) continue;
     const { streamIndex } = happening;
     if (happening.type === "interval") collector.addInterval(streamIndex, happening.interval);
-    else collector.sideEnded(streamIndex, happening.side, happening.outcome, happening.reason, happening.socket);
+    else collector.sideEnded(streamIndex, happening.side, happening.end);
   }
   return collector.build(end);
 }
 
+export function resultOf(scenario: Scenario): TestResult {
+  const { config, end, features = [], outages = [] } = scenario;
+  const { address, port, ipVersion } = startOf(config);
+  const oneWay: Direction = config.reverse ? "reverse" : "forward";
+  const directions = config.bidir ? (["forward", "reverse"] as const) : [oneWay];
+  return makeTestResult(
+    { config, server: { address, port, ipVersion }, startedSeconds: STARTED_SECONDS, features, outages },
+    directions.map((direction) => directionResultOf(scenario, direction)),
+    end,
+  );
+}
+
 /** Plays a scenario to a reporter, from its start to its result. */
 export function play(scenario: Scenario, reporter: Reporter): void {
-  reporter.started(startOf(scenario.config));
+  const { config } = scenario;
+  reporter.started(startOf(config));
   for (const happening of scenario.happenings) {
     const { streamIndex } = happening;
-    if (happening.type === "interval") reporter.interval(streamIndex, happening.interval);
-    else reporter.sideEnded(streamIndex, happening.side, happening.reason?.message ?? null);
+    const direction = directionOf(config, happening);
+    if (happening.type === "interval") reporter.interval(direction, streamIndex, happening.interval);
+    else reporter.sideEnded(direction, streamIndex, happening.side, happening.end.reason?.message ?? null);
   }
   reporter.finished(resultOf(scenario));
 }
@@ -260,6 +332,102 @@ function udpOmit(): Scenario {
   };
 }
 
+function udpExact(): Scenario {
+  const books = booksOf(366, {
+    packetsUnique: 357,
+    packetsLost: 9,
+    packetsDuplicated: 4,
+    packetsStray: 2,
+    reordering: { packets: 12, maxExtentPackets: 3, meanExtentPackets: 1.5 },
+    bursts: { count: 5, longestPackets: 3, meanPackets: 1.8 },
+  });
+  const whole = booksOf(366);
+  return {
+    config: configOf({ family: "udp", parallel: 2, dscp: 46, title: "north mast, morning" }),
+    happenings: [
+      ...intervalsOf(0, udpSend(122), udpReceive(120, { packetsLost: 4, packetsDuplicated: 2, packetsOutOfOrder: 7 })),
+      ...intervalsOf(1, udpSend(122), udpReceive(122)),
+      ...intervalsOf(0, udpSend(122), udpReceive(122, { packetsOutOfOrder: 5, packetsDuplicated: 2 })),
+      ...intervalsOf(1, udpSend(122), udpReceive(122)),
+      // The tail is lost: no gap shows it.
+      ...intervalsOf(0, udpSend(122), udpReceive(119)),
+      ...intervalsOf(1, udpSend(122), udpReceive(122)),
+      ...[0, 1].map((index) => ended(index, "client", COMPLETED, UDP_SENDER, { sendsRefused: index })),
+      ended(0, "server", COMPLETED, UDP_RECEIVER, { books, bufferDrops: 7 }),
+      ended(1, "server", COMPLETED, UDP_RECEIVER, { books: whole, bufferDrops: 0 }),
+    ],
+    end: COMPLETED,
+    features: ["exact-udp", "resume"],
+    outages: [{ startSeconds: 1.3, durationSeconds: 0.5 }],
+  };
+}
+
+function udpBothWays(): Scenario {
+  const second = (sent: number, received: number): Happening[] =>
+    [0, 1].flatMap((index) =>
+      intervalsOf(index, udpSend(sent), udpReceive(received, { packetsLost: sent - received })),
+    );
+  const books = booksOf(244, {
+    packetsUnique: 224,
+    packetsLost: 20,
+    bursts: { count: 2, longestPackets: 10, meanPackets: 10 },
+  });
+  const lost: TestEnd = {
+    outcome: "partial",
+    reason: { code: "outage", message: "no control connection within 10 s after the planned end" },
+  };
+  return {
+    config: configOf({
+      family: "udp",
+      parallel: 2,
+      durationSeconds: 2,
+      bidir: true,
+      clientPorts: { first: 7000, last: 7003 },
+    }),
+    happenings: [
+      ...inDirection("forward", second(122, 122)),
+      ...inDirection("reverse", second(122, 112)),
+      ...inDirection("reverse", second(122, 112)),
+      ...inDirection("forward", [ended(0, "client", COMPLETED, UDP_SENDER), ended(1, "client", COMPLETED, UDP_SENDER)]),
+      ...inDirection(
+        "reverse",
+        [0, 1].flatMap((index) => [
+          ended(index, "server", COMPLETED, UDP_SENDER, { sendsRefused: 0 }),
+          ended(index, "client", COMPLETED, UDP_RECEIVER, { books, bufferDrops: 0 }),
+        ]),
+      ),
+    ],
+    end: lost,
+    features: ["bidir", "exact-udp", "resume"],
+    outages: [{ startSeconds: 1.3, durationSeconds: 10.7 }],
+  };
+}
+
+function tcpBothWays(): Scenario {
+  const sender = factsOf({ sendBufferBytes: 425_984, congestion: "bbr", maxSegmentBytes: 1448, dscp: 46 });
+  const way = (direction: Direction, client: SocketFacts | null, server: SocketFacts | null): Happening[] =>
+    inDirection(direction, [
+      ...intervalsOf(0, tcpSend(125_000), tcpReceive(125_000)),
+      ...intervalsOf(0, tcpSend(125_000), tcpReceive(125_000)),
+      ended(0, "client", COMPLETED, client),
+      ended(0, "server", COMPLETED, server),
+    ]);
+  return {
+    config: configOf({
+      durationSeconds: 2,
+      bidir: true,
+      congestion: "bbr",
+      dscp: 46,
+      maxSegmentBytes: 1448,
+      localAddress: "192.0.2.7",
+      device: "eth0",
+    }),
+    happenings: [...way("forward", sender, null), ...way("reverse", null, sender)],
+    end: COMPLETED,
+    features: ["bidir", "client-dials"],
+  };
+}
+
 /** Every scenario that has golden files, by their name. */
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "tcp-1-stream": tcpOneStream(),
@@ -267,4 +435,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   "udp-loss": udpWithLoss(),
   incomplete: incomplete(),
   omit: udpOmit(),
+  "udp-exact": udpExact(),
+  "udp-bidir": udpBothWays(),
+  "tcp-bidir": tcpBothWays(),
 };

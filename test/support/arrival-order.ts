@@ -14,8 +14,11 @@ export interface ArrivalOrder {
   readonly extents: readonly number[];
 }
 
-/** `arrivals` are numbers of packets, 0 to `sent` - 1, as they came. */
-export function arrivalOrderOf(arrivals: readonly number[], sent: number): ArrivalOrder {
+/**
+ * `arrivals` are numbers of packets, 0 to `sent` - 1, as they came. Those below `first` are not judged, though the others
+ * come before or behind them.
+ */
+export function arrivalOrderOf(arrivals: readonly number[], sent: number, first = 0): ArrivalOrder {
   const seen = new Set<number>();
   /** The highest number among the first so many unique arrivals and the one at the place itself. */
   const highest: number[] = [];
@@ -24,18 +27,47 @@ export function arrivalOrderOf(arrivals: readonly number[], sent: number): Arriv
     if (seen.has(number)) continue;
     seen.add(number);
     const before = highest.at(-1) ?? -1;
-    if (number < before) {
+    if (number < before && number >= first) {
       let earliest = highest.length - 1;
       while ((highest[earliest - 1] ?? -1) > number) earliest -= 1;
       extents.push(highest.length - earliest);
     }
     highest.push(Math.max(before, number));
   }
+  const unique = [...seen].filter((number) => number >= first).length;
   return {
-    unique: seen.size,
-    lost: sent - seen.size,
-    duplicated: arrivals.length - seen.size,
+    unique,
+    lost: sent - first - unique,
+    duplicated: arrivals.filter((number) => number >= first).length - unique,
     reordered: extents.length,
     extents,
+  };
+}
+
+export interface LossBursts {
+  readonly count: number;
+  /** 0 without loss. */
+  readonly longest: number;
+  /** Null without loss. */
+  readonly mean: number | null;
+}
+
+/** Runs of consecutive numbers, of `first` to `sent` - 1, that are not among the arrivals. */
+export function lossBurstsOf(arrivals: readonly number[], sent: number, first = 0): LossBursts {
+  const seen = new Set(arrivals);
+  const lengths: number[] = [];
+  let length = 0;
+  for (let number = first; number <= sent; number += 1) {
+    if (number < sent && !seen.has(number)) length += 1;
+    else if (length > 0) {
+      lengths.push(length);
+      length = 0;
+    }
+  }
+  const total = lengths.reduce((sum, each) => sum + each, 0);
+  return {
+    count: lengths.length,
+    longest: Math.max(0, ...lengths),
+    mean: lengths.length === 0 ? null : total / lengths.length,
   };
 }

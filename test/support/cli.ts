@@ -34,7 +34,7 @@ export function complaintOf(result: RunResult): string {
 
 /** What a text report says of a test that did not complete; "" when it says nothing. */
 export function incompleteLineOf(result: RunResult): string {
-  return linesOf(result.stdout).find((line) => line.startsWith("incomplete")) ?? "";
+  return linesOf(result.stdout).find((line) => line.endsWith("(the result is incomplete)")) ?? "";
 }
 
 /** A document's bytes and packets sent are those received and lost, for each stream and in all. */

@@ -147,6 +147,20 @@ export class Namespace {
     );
   }
 
+  /**
+   * From now until `mend` nothing arrives here that matches, or nothing at all; `verdict` may refuse it instead: "reject
+   * with tcp reset". Other rules stay.
+   */
+  cut(match = "", verdict = "drop"): void {
+    // A refusal needs the hook behind the routing; a link drops before anything sees the packet.
+    const hook = verdict === "drop" ? "prerouting priority raw" : "input priority filter";
+    this.#replaceTable("outage", `chain arriving {\ntype filter hook ${hook}\niif lo accept\n${match} ${verdict}\n}`);
+  }
+
+  mend(): void {
+    this.#replaceTable("outage", "");
+  }
+
   /** Packets that the named counters of this end's rules have seen. */
   counters(): Readonly<Record<string, number>> {
     const listed = JSON.parse(execute(this.command(["nft", "-j", "list", "counters"]))) as {

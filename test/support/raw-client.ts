@@ -95,9 +95,10 @@ export class RawClient {
     });
   }
 
-  static async connect(port: number, host = "127.0.0.1"): Promise<RawClient> {
+  /** `localAddress`: where it comes from, as 127.0.0.2. */
+  static async connect(port: number, host = "127.0.0.1", localAddress?: string): Promise<RawClient> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const socket = connect({ port, host });
+    const socket = connect({ port, host, ...(localAddress === undefined ? {} : { localAddress }) });
     socket.once("connect", resolve);
     socket.once("error", reject);
     await within(`a connection to ${host} port ${port}`, promise);
@@ -113,8 +114,9 @@ export class RawClient {
     return this.#isClosed;
   }
 
-  send(message: object): void {
-    this.sendBytes(frameOf(JSON.stringify(message)));
+  /** All in one write. */
+  send(...messages: readonly object[]): void {
+    this.sendBytes(Buffer.concat(messages.map((message) => frameOf(JSON.stringify(message)))));
   }
 
   /** Writes bytes as they are. */

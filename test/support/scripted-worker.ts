@@ -2,10 +2,12 @@
 import type { StreamEvent } from "../../src/streams/spec.ts";
 import { StreamWorkerPool } from "../../src/workers/stream-worker-pool.ts";
 
-/** Events of every stream: at its `prepare`, and at its `start`. */
+/** Events of every stream: at its `prepare`, at its `start`, and at its `stop` and `finish` if there are any. */
 export interface Script {
   readonly prepare: readonly StreamEvent[];
   readonly start: readonly StreamEvent[];
+  readonly stop?: readonly StreamEvent[];
+  readonly finish?: readonly StreamEvent[];
 }
 
 /** A pool of Workers that follow the script and open no socket. */

@@ -34,6 +34,7 @@ function fair(of?: Contender): Goal {
 const OUR_TWO_STREAMS: Contender = { ...OURS, streams: 2 };
 const OUR_EIGHT_STREAMS: Contender = { ...OURS, streams: 8 };
 const OUR_PINNED_STREAMS: Contender = { ...OURS, streams: 4, flags: ["-A", "0,1"] };
+const OUR_SINGLE_PORT: Contender = { ...OURS, flags: ["--single-port"] };
 const OURS_WITHOUT_OFFLOAD: Contender = { ...OURS, flags: ["--offload", "off"] };
 
 export const THROUGHPUT_CASES: readonly BenchCase[] = [
@@ -106,6 +107,22 @@ export const THROUGHPUT_CASES: readonly BenchCase[] = [
     metrics: UDP_METRICS,
     goals: [{ kind: "ratio", metric: "receivedKiloPacketsPerSecond", against: "peers", bound: atLeast(1.1) }],
     shownIn: ["readme"],
+    measure: throughput(UNLIMITED_UDP),
+  },
+  {
+    name: "single-port-tcp",
+    title: "TCP over the control port, unlimited",
+    contenders: [OUR_SINGLE_PORT, OURS],
+    metrics: ["receivedGigabitsPerSecond"],
+    goals: [fasterThan("receivedGigabitsPerSecond", 0.9, OURS)],
+    measure: throughput(UNLIMITED_TCP),
+  },
+  {
+    name: "single-port-udp",
+    title: "UDP over the control port's number, unlimited",
+    contenders: [OUR_SINGLE_PORT, OURS],
+    metrics: UDP_METRICS,
+    goals: [fasterThan("receivedKiloPacketsPerSecond", 0.9, OURS)],
     measure: throughput(UNLIMITED_UDP),
   },
   {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { freePort } from "../../support/ports.ts";
 import { rperf, run, type RunningProcess, startProcess } from "../../support/process.ts";
 import { startOnTerminal } from "../../support/pty.ts";
+import { documentFaults, streamLineFaults } from "../../support/schemas.ts";
 
 const LINE = /^\[\d\d:\d\d:\d\d\] (error|warn|info|debug) [^\n]+$/;
 
@@ -34,10 +35,26 @@ describe("a client", () => {
   test("prints one JSON document and nothing else, debug lines on stderr", async () => {
     const { code, stdout, stderr } = await run(client("-ud", "-t", "0.5", "-f", "json"));
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ success: true, config: { common: { family: "udp" } } });
+    const document: unknown = JSON.parse(stdout);
+    expect(documentFaults(document)).toEqual([]);
+    expect(document).toMatchObject({ success: true, config: { common: { family: "udp" } } });
     const lines = stderr.trimEnd().split("\n");
     expect(lines.filter((line) => !LINE.test(line))).toEqual([]);
     expect(lines.some((line) => line.includes("] debug connected to 127.0.0.1"))).toBe(true);
+  });
+
+  test("streams valid JSON, a line for each event", async () => {
+    const { code, stdout, stderr } = await run(client("-t", "1", "--json-stream", "--title", "one line each"));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const lines: { event: string; data: unknown }[] = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    for (const line of lines) expect(streamLineFaults(line)).toEqual([]);
+    const [start, ...rest] = lines;
+    expect(start).toMatchObject({ event: "start", data: { title: "one line each" } });
+    expect(rest.at(-1)).toMatchObject({ event: "end", data: { title: "one line each", success: true } });
+    expect(new Set(rest.slice(0, -1).map(({ event }) => event))).toEqual(new Set(["interval"]));
   });
 
   test("warns of what it changes", async () => {
@@ -52,6 +69,16 @@ describe("a client", () => {
     expect(stderr).toMatch(/^rperf: [^\n]+\n$/);
   });
 
+  test("fails in one line of its stream, and one on stderr", async () => {
+    const none = String(await freePort());
+    const { code, stdout, stderr } = await run(rperf("-c", "127.0.0.1", "-p", none, "--json-stream"));
+    expect(code).toBe(4);
+    expect(stderr).toMatch(/^rperf: [^\n]+\n$/);
+    const line: unknown = JSON.parse(stdout);
+    expect(streamLineFaults(line)).toEqual([]);
+    expect(line).toMatchObject({ event: "error", data: { code: "connect-refused" } });
+  });
+
   test.each(["SIGINT", "SIGTERM"] as const)("ends in good order at %s, with what there is", async (signal) => {
     const child = startProcess(client("-dt", "60", "-f", "json"));
     await child.waitForOutput(/connected to /);
@@ -59,6 +86,7 @@ describe("a client", () => {
     child.kill(signal);
     expect(await child.exited).toBe(4);
     const document = JSON.parse(child.stdout);
+    expect(documentFaults(document)).toEqual([]);
     expect(document).toMatchObject({ success: false, outcome: "interrupted" });
     expect(document.summary.bytes_received).toBeGreaterThan(0);
   });

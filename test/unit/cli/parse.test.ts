@@ -35,6 +35,18 @@ describe("a client's options", () => {
     [["-c", "h", "--udp-port-pool", "7-8"], { portPools: { udp4: [{ first: 7, last: 8 }] } }],
     [["-c", "h", "--tcp6-port-pool", "7"], { portPools: { tcp6: [{ first: 7, last: 7 }] } }],
     [["-c", "::1", "--"], { host: "::1" }],
+    [["-c", "h"], { bidir: false, dial: "client", singlePort: false }],
+    [["-c", "h", "--bidir"], { bidir: true, reverse: false }],
+    [["-c", "h", "--legacy-dial"], { dial: "legacy" }],
+    [["-c", "h", "--single-port"], { singlePort: true }],
+    [["-c", "h", "--client-port", "7000-7003"], { clientPorts: { first: 7000, last: 7003 } }],
+    [["-c", "h", "--resume-timeout", "0"], { resumeTimeoutSeconds: 0 }],
+    [["-c", "h", "--bind", "192.0.2.7", "--bind-dev=eth0"], { localAddress: "192.0.2.7", device: "eth0" }],
+    [["-c", "h", "--congestion", "bbr", "--mss", "1400"], { congestion: "bbr", maxSegmentBytes: 1400 }],
+    [["-c", "h", "-u", "--dscp", "ef"], { dscp: 46 }],
+    [["-c", "h", "--dscp", "0x0a"], { dscp: 10 }],
+    [["-c", "h", "--interval", ".5"], { intervalSeconds: 0.5 }],
+    [["-c", "h", "--title", "north mast"], { title: "north mast" }],
   ])("%j", (args, options) => {
     expect(invoked(...args)).toMatchObject({ mode: "client", options });
   });
@@ -42,6 +54,8 @@ describe("a client's options", () => {
   test("how it is shown", () => {
     expect(invoked("-c", "h")).toMatchObject({ format: "megabit", isDebug: false });
     expect(invoked("-df", "json", "-c", "h")).toMatchObject({ format: "json", isDebug: true });
+    expect(invoked("--json-stream", "-c", "h")).toMatchObject({ format: "json-stream" });
+    expect(invoked("--json-stream", "-f", "json", "-c", "h")).toMatchObject({ format: "json-stream" });
   });
 });
 
@@ -49,6 +63,8 @@ test.each([
   [["-s"], { ipv6: false }],
   [["-s6d", "-p", "7"], { ipv6: true, port: 7 }],
   [["-s", "--client-limit", "2", "-A", "1"], { clientLimit: 2, affinity: [1] }],
+  [["-s", "--bind", "192.0.2.1"], { bindAddress: "192.0.2.1" }],
+  [["-s6", "--bind", "fe80::1%eth0", "--bind-dev", "eth0"], { bindAddress: "fe80::1%eth0", device: "eth0" }],
   [["-s", "--tcp-port-pool", "7"], { portPools: { tcp4: [{ first: 7, last: 7 }] } }],
 ])("a server's options: %j", (args, options) => {
   expect(invoked(...args)).toMatchObject({ mode: "server", options });

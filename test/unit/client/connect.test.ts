@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { connectControl, resolveHost } from "../../../src/client/connect.ts";
+import { connectControl, type ControlPath, resolveHost } from "../../../src/client/connect.ts";
 import { type ChannelEvents, channelSocketHandlers, ControlChannel } from "../../../src/control/channel.ts";
 import { testsUnless } from "../../support/conditional.ts";
 import { freePort } from "../../support/ports.ts";
 
+const ANYWHERE: ControlPath = { localAddress: null, device: null };
 const NO_EVENTS: ChannelEvents = { onBody: () => {}, onError: () => {}, onClosed: () => {} };
 
 async function failureOf(promise: Promise<unknown>): Promise<unknown> {
@@ -64,11 +65,13 @@ describe("connectControl", () => {
     const server = echoServer("127.0.0.1", 0);
     const { promise, resolve } = Promise.withResolvers<unknown>();
     const closed = Promise.withResolvers<void>();
-    const { channel, address } = await connectControl(["127.0.0.1"], server.port, {
+    const events = {
       ...NO_EVENTS,
-      onBody: (body) => resolve(JSON.parse(new TextDecoder().decode(body))),
+      onBody: (body: Uint8Array) => resolve(JSON.parse(new TextDecoder().decode(body))),
       onClosed: () => closed.resolve(),
-    });
+    };
+    const { channel, address, inbox } = await connectControl(["127.0.0.1"], server.port, ANYWHERE, () => events);
+    expect(inbox).toBe(events);
     expect(address).toBe("127.0.0.1");
     expect(channel.remotePort).toBe(server.port);
     channel.send({ kind: "begin" });
@@ -84,7 +87,7 @@ describe("connectControl", () => {
   ] as const) {
     testsUnless(reason).test(`a closed port of ${address} is refused, and the message names it`, async () => {
       const port = await freePort();
-      expect(await failureOf(connectControl([address], port, NO_EVENTS))).toMatchObject({
+      expect(await failureOf(connectControl([address], port, ANYWHERE, () => NO_EVENTS))).toMatchObject({
         name: "RperfError",
         code: "connect-refused",
         message: expect.stringContaining(`${endpoint}:${port}`),
@@ -94,21 +97,28 @@ describe("connectControl", () => {
   }
 
   test("no address at all", async () => {
-    expect(await failureOf(connectControl([], 5199, NO_EVENTS))).toMatchObject({ code: "connect-failed" });
+    expect(await failureOf(connectControl([], 5199, ANYWHERE, () => NO_EVENTS))).toMatchObject({
+      code: "connect-failed",
+    });
   });
 
   const manyLoopbacks = testsUnless(process.platform === "linux" ? null : "only Linux has all of 127.0.0.0/8");
   manyLoopbacks.test("the next address is tried when one refuses", async () => {
     const server = echoServer("127.0.0.3", 0);
-    const { channel, address } = await connectControl(["127.0.0.2", "127.0.0.3"], server.port, NO_EVENTS);
-    expect(address).toBe("127.0.0.3");
-    channel.close();
+    const path = { localAddress: "127.0.0.9", device: null };
+    for (const from of [ANYWHERE, path]) {
+      const addresses = ["127.0.0.2", "127.0.0.3"];
+      const { channel, address } = await connectControl(addresses, server.port, from, () => NO_EVENTS);
+      expect(address).toBe("127.0.0.3");
+      if (from === path) expect(channel.localAddress).toBe("127.0.0.9");
+      channel.close();
+    }
     server.stop(true);
   });
 
   manyLoopbacks.test("when all refuse, the last is named", async () => {
     const port = await freePort();
-    const failure = await failureOf(connectControl(["127.0.0.2", "127.0.0.3"], port, NO_EVENTS));
+    const failure = await failureOf(connectControl(["127.0.0.2", "127.0.0.3"], port, ANYWHERE, () => NO_EVENTS));
     expect(failure).toMatchObject({ code: "connect-refused", message: expect.stringContaining(`127.0.0.3:${port}`) });
   });
 });

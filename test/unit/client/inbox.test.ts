@@ -8,6 +8,8 @@ const CONNECT = { kind: "connect", stream_ports: [1, 2] };
 const DONE = { kind: "done", origin: "server", stream_idx: 1 };
 const RESULT = { kind: "receive", family: "tcp", stream_idx: 0, timestamp: 1, duration: 1, bytes_received: 5 };
 
+const RESUMED = { kind: "resumed", phase: "running", first: 3 };
+
 function inboxOf() {
   return new Inbox(2, "host:5199");
 }
@@ -30,6 +32,7 @@ describe("the answer", () => {
   test.each<[string, object, object]>([
     ["connect", CONNECT, { kind: "connect", streamPorts: [1, 2], extensions: null }],
     ["connect-ready", { kind: "connect-ready" }, { kind: "connect-ready", extensions: null }],
+    ["resumed", RESUMED, { kind: "resumed", phase: "running", first: 3 }],
   ])("%s", async (_name, wire, answer) => {
     const inbox = inboxOf();
     expect(await answerOf(inbox, () => inbox.onBody(bodyOf(wire)))).toEqual(answer);
@@ -73,12 +76,48 @@ describe("the answer", () => {
 
   test.each<[string, object]>([
     ["an answer that nobody waits for", CONNECT],
+    ["a resumption that nobody asked for", RESUMED],
+    ["what belongs on a data connection", { kind: "data-ready" }],
     ["a result before the begin", RESULT],
     ["an end before the begin", DONE],
     ["the wrong number of ports", { ...CONNECT, stream_ports: [1] }],
   ])("%s is against the protocol", (_name, wire) => {
     const inbox = inboxOf();
     expect(() => inbox.onBody(bodyOf(wire))).toThrow(expect.objectContaining({ code: "peer-protocol" }));
+  });
+});
+
+describe("a resumption", () => {
+  test("what comes right behind its answer waits for the listener, and comes in order", async () => {
+    const inbox = inboxOf();
+    await answerOf(inbox, () => {
+      inbox.onBody(bodyOf(RESUMED));
+      inbox.onBody(bodyOf(RESULT));
+      inbox.onBody(bodyOf(DONE));
+    });
+    const { messages, losses } = listening(inbox);
+    expect(messages).toMatchObject([{ kind: "result" }, { kind: "done" }]);
+    inbox.onBody(bodyOf(RESULT));
+    expect(messages).toHaveLength(3);
+    expect(losses).toEqual([]);
+  });
+
+  test("that is lost again right behind its answer is told with what came before", async () => {
+    const inbox = inboxOf();
+    await answerOf(inbox, () => {
+      inbox.onBody(bodyOf(RESUMED));
+      inbox.onBody(bodyOf(RESULT));
+      inbox.onClosed();
+    });
+    const { messages, losses } = listening(inbox);
+    expect(messages).toHaveLength(1);
+    expect(losses).toMatchObject([{ code: "peer-lost" }]);
+  });
+
+  test("after another answer nothing may come before the begin", async () => {
+    const inbox = inboxOf();
+    await answerOf(inbox, () => inbox.onBody(bodyOf(CONNECT)));
+    expect(() => inbox.onBody(bodyOf(RESULT))).toThrow(expect.objectContaining({ code: "peer-protocol" }));
   });
 });
 

@@ -28,7 +28,7 @@ const PREPARED = { type: "prepared", port: null } as const;
 test("what a stream tells for those who look closely is a debug event that names it", async () => {
   const { events } = await runScripted({
     prepare: [{ type: "debug", message: "no offload here" }, PREPARED],
-    start: [{ type: "failed", code: "stream-failed", message: "enough" }],
+    start: [{ type: "failed", code: "stream-failed", message: "enough", report: null }],
   });
   for (const streamIndex of [0, 1]) {
     expect(events).toContainEqual({ type: "debug", message: `stream ${streamIndex}: no offload here` });
@@ -38,7 +38,7 @@ test("what a stream tells for those who look closely is a debug event that names
 test.each(["offload-refused", "stream-failed"] as const)(
   "when every stream of this side fails, the test fails as the first did: %s",
   async (code) => {
-    const failed = { type: "failed", code, message: "the system says no" } as const;
+    const failed = { type: "failed", code, message: "the system says no", report: null } as const;
     const { result } = await runScripted({ prepare: [PREPARED], start: [failed] });
     expect(result).toMatchObject({ success: false, outcome: "failed" });
     expect(result.reason).toEqual({ code, message: "stream 0: the system says no" });

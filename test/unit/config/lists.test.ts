@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { parseAffinity } from "../../../src/config/affinity.ts";
 import { type NumberRule, parseNumber } from "../../../src/config/checks.ts";
+import { parseDscp } from "../../../src/config/dscp.ts";
+import { parseClientPorts } from "../../../src/config/local-end.ts";
 import { parsePortPool } from "../../../src/config/port-pool.ts";
 import { RperfError } from "../../../src/errors.ts";
 
@@ -63,6 +65,50 @@ describe("parseAffinity", () => {
   test.each(["", ",", "0,", "-1", "a", "0-3", "1.5", "70000"])("refuses %p", (text) => {
     expect(() => parseAffinity(text)).toThrow(/--affinity /);
   });
+});
+
+describe("parseClientPorts", () => {
+  test.each([
+    ["7000", 7000, 7000],
+    ["7000-7003", 7000, 7003],
+    ["1-65535", 1, 65_535],
+  ])("%p", (text, first, last) => {
+    expect(parseClientPorts(text)).toEqual({ first, last });
+  });
+
+  test.each(["", "0", "7000-", "-1", "7000-6999", "7000,7001", " 7000", "65536", "a"])("refuses %p", (text) => {
+    expect(() => parseClientPorts(text)).toThrow(/--client-port /);
+  });
+});
+
+describe("parseDscp", () => {
+  test.each([
+    ["0", 0],
+    ["63", 63],
+    ["0x2e", 46],
+    ["0X3F", 63],
+    ["default", 0],
+    ["cs0", 0],
+    ["cs1", 8],
+    ["CS7", 56],
+    ["af11", 10],
+    ["af12", 12],
+    ["af33", 30],
+    ["af43", 38],
+    ["ef", 46],
+    ["EF", 46],
+    ["voice-admit", 44],
+    ["le", 1],
+  ])("%p", (text, value) => {
+    expect(parseDscp(text)).toBe(value);
+  });
+
+  test.each(["", "64", "0x40", "-1", "1.5", "0b1", "cs8", "af10", "af44", "af51", "best", "46 ", "0x", "1e1"])(
+    "refuses %p",
+    (text) => {
+      expect(() => parseDscp(text)).toThrow(/^--dscp must be a number from 0 to 63, .* not "/);
+    },
+  );
 });
 
 describe("parseNumber", () => {

@@ -8,9 +8,10 @@ const DEFAULTS = {
   clientLimit: 0,
   affinity: [],
   portPools: { tcp4: [], tcp6: [], udp4: [], udp6: [] },
+  device: null,
 };
 
-test.each<[ServerOptions, Partial<typeof DEFAULTS>]>([
+test.each<[ServerOptions, Partial<ReturnType<typeof makeServerConfig>>]>([
   [{}, {}],
   [{ ipv6: true }, { bindAddress: "::" }],
   [{ ipv6: false }, {}],
@@ -19,7 +20,10 @@ test.each<[ServerOptions, Partial<typeof DEFAULTS>]>([
     { bindAddress: "127.0.0.1", port: 0 },
   ],
   [{ bindAddress: "::1", ipv6: true }, { bindAddress: "::1" }],
+  [{ bindAddress: "fe80::1%eth0" }, { bindAddress: "fe80::1%eth0" }],
   [{ clientLimit: 3, port: undefined }, { clientLimit: 3 }],
+  [{ device: "eth0" }, { device: "eth0" }],
+  [{ device: null }, {}],
 ])("%j", (options, changes) => {
   const config = makeServerConfig(options);
   expect(config).toEqual({ ...DEFAULTS, ...changes });
@@ -33,8 +37,11 @@ test.each<[unknown, RegExp]>([
   [{ clientLimit: -1 }, /^--client-limit must be a whole number, at least 0, not "-1"$/],
   [{ clientLimit: 1.5 }, /^--client-limit /],
   [{ ipv6: 6 }, /^--version6 must be true or false/],
-  [{ bindAddress: "localhost" }, /^bindAddress must be an IP address, not "localhost"$/],
-  [{ bindAddress: 7 }, /^bindAddress /],
+  [{ bindAddress: "localhost" }, /^--bind must be an IP address, not "localhost"$/],
+  [{ bindAddress: 7 }, /^--bind /],
+  [{ bindAddress: "127.0.0.1%lo" }, /^--bind /],
+  [{ bindAddress: "127.0.0.1", ipv6: true }, /^--bind with --version6 must be an IPv6 address, not "127.0.0.1"$/],
+  [{ device: "a/b" }, /^--bind-dev must be an interface's name, at most 15 bytes /],
   [{ affinity: [0.5] }, /--affinity/],
   [{ portPools: { tcp4: [{ first: 0, last: 1 }] } }, /--tcp-port-pool/],
   [{ host: "h" }, /^options has no field "host"/],

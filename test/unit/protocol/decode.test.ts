@@ -1,60 +1,20 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { RperfError } from "../../../src/errors.ts";
-import { decodeClientMessage, decodeServerMessage } from "../../../src/protocol/decode.ts";
+import { NO_TOTALS } from "../../../src/results/types.ts";
 import { factsOf } from "../../golden/scenarios.ts";
-
-type Json = Readonly<Record<string, unknown>>;
-type Label = keyof typeof VALUES | "missing";
-
-/** JSON can tell infinity only as a number too large for a double. */
-const INFINITY_TEXT = "1e999";
-const INFINITY_STAND_IN = "\u0000infinity";
-const STREAMS = 2;
-
-/** What every field of every message is replaced with, one after the other. */
-const VALUES = {
-  null: null,
-  string: "string",
-  true: true,
-  "-1": -1,
-  "2^53": 2 ** 53,
-  infinity: INFINITY_STAND_IN,
-  "0.5": 0.5,
-  list: [],
-  object: {},
-} as const;
-const LABELS: readonly Label[] = ["missing", ...(Object.keys(VALUES) as (keyof typeof VALUES)[])];
-
-const decodeClient = (body: Uint8Array): unknown => decodeClientMessage(body);
-const decodeServer = (body: Uint8Array): unknown => decodeServerMessage(body, STREAMS);
-
-function bodyOf(value: unknown): Uint8Array {
-  const text = JSON.stringify(value).replaceAll(JSON.stringify(INFINITY_STAND_IN), INFINITY_TEXT);
-  return new TextEncoder().encode(text);
-}
-
-/** `message` with the field at `path` ("a.b", "a[0]") replaced, or left out. */
-function replaced(message: Json, path: string, label: Label): Json {
-  const keys = path.replaceAll("]", "").split(/[.[]/);
-  const copy = structuredClone(message) as Record<string, unknown>;
-  let holder = copy;
-  for (const key of keys.slice(0, -1)) holder = holder[key] as Record<string, unknown>;
-  const last = keys.at(-1) ?? "";
-  if (label === "missing") delete holder[last];
-  else holder[last] = VALUES[label];
-  return copy;
-}
-
-function refusalOf(decode: () => unknown): RperfError | null {
-  try {
-    decode();
-    return null;
-  } catch (error) {
-    if (error instanceof RperfError) return error;
-    throw error;
-  }
-}
+import {
+  type Allowed,
+  bodyOf,
+  decodeClient,
+  decodeServer,
+  expectTakes,
+  type Json,
+  LABELS,
+  NONE,
+  refusalOf,
+  replaced,
+  STREAMS,
+} from "./replacements.ts";
 
 const TEST_ID = Array.from({ length: 16 }, (_, index) => index * 17);
 const EXTENSIONS = { version: 1, omit_seconds: 2 };
@@ -108,10 +68,6 @@ const SOCKET = {
 };
 const DONE = { kind: "done", origin: "server", stream_idx: 1, socket: SOCKET, message: "text" };
 
-/** The replacements that each field takes; all others are refused. A field not named here takes anything. */
-type Allowed = Readonly<Record<string, readonly Label[]>>;
-
-const NONE: readonly Label[] = [];
 const CONFIGURATION_FIELDS: Allowed = {
   kind: NONE,
   family: NONE,
@@ -239,16 +195,7 @@ describe.each(MESSAGES)("%s", (_name, decode, message, allowed) => {
   });
 
   test.each(Object.entries(allowed))("%s, replaced by each value", (path, labels) => {
-    // An item cannot be missing from a list: the list is then shorter.
-    const tried = path.endsWith("]") ? LABELS.filter((label) => label !== "missing") : LABELS;
-    const taken = tried.filter((label) => {
-      const refusal = refusalOf(() => decode(bodyOf(replaced(message, path, label))));
-      if (refusal === null) return true;
-      expect(refusal.code).toBe("peer-protocol");
-      expect(refusal.message).toContain(path);
-      return false;
-    });
-    expect(taken).toEqual(tried.filter((label) => labels.includes(label)));
+    expectTakes(decode, message, path, labels);
   });
 });
 
@@ -370,10 +317,18 @@ test("extensions of the other role, and of none, are ignored", () => {
   });
   const wrong = { ...UPLOAD_EXTENSIONS, bandwidth: "much" };
   expect(refusalOf(() => decodeClient(bodyOf({ ...UPLOAD, family: "tcp", extensions: wrong })))).toBeNull();
-  // A server answers with the first two alone.
+  // How to send is the client's to say.
   expect(decodeServer(bodyOf({ kind: "connect-ready", extensions: { ...EXTENSIONS, offload: 1 } }))).toEqual({
     kind: "connect-ready",
-    extensions: { version: 1, omitSeconds: 2 },
+    extensions: {
+      version: 1,
+      omitSeconds: 2,
+      accounting: false,
+      singlePort: false,
+      dialPorts: null,
+      resumeToken: null,
+      intervalSeconds: 1,
+    },
   });
 });
 
@@ -415,8 +370,11 @@ describe("what older and original peers leave out", () => {
     expect(decodeServer(bodyOf({ kind: "done", origin: "server", stream_idx: 0 }))).toEqual({
       kind: "done",
       streamIndex: 0,
+      role: null,
       socket: null,
       message: null,
+      totals: NO_TOTALS,
+      sent: null,
     });
   });
 

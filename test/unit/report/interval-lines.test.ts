@@ -14,8 +14,8 @@ function short(rows: readonly Row[]): string[] {
   });
 }
 
-function linesOf(changes: { parallel?: number; reverse?: boolean; omitSeconds?: number } = {}) {
-  return createIntervalLines({ parallel: 1, reverse: false, omitSeconds: 0, ...changes });
+function linesOf(changes: { parallel?: number; reverse?: boolean; omitSeconds?: number } = {}, suffix = "") {
+  return createIntervalLines({ parallel: 1, reverse: false, omitSeconds: 0, ...changes }, suffix);
 }
 
 describe("one stream", () => {
@@ -83,6 +83,12 @@ describe("several streams", () => {
     expect(short(lines.add(0, tcpReceive(9)))).toEqual(["0 0-1 10/9", "sum 0-1 10/9"]);
   });
 
+  test("of one of two directions every label names it", () => {
+    const lines = linesOf({ parallel: 2 }, " fwd");
+    for (const stream of [0, 1]) lines.add(stream, tcpSend(10));
+    expect(short(lines.flush())).toEqual(["0 fwd 0-1 10/–", "1 fwd 0-1 10/–", "sum fwd 0-1 20/–"]);
+  });
+
   test("sums stay in order when a stream lags", () => {
     const lines = linesOf({ parallel: 2 });
     for (const bytes of [1, 2]) {
@@ -107,6 +113,13 @@ describe("omitted", () => {
     lines.sideEnded(0, "server");
     const rows = [...lines.add(0, tcpSend(1)), ...lines.add(0, tcpSend(1))];
     expect(rows.map((row) => row.omitted)).toEqual(["all", "none"]);
+  });
+
+  test("without marks up to the cut nearest to the boundary, however long the intervals are", () => {
+    const lines = linesOf({ omitSeconds: 1 });
+    lines.sideEnded(0, "server");
+    const rows = [0.4, 0.4, 0.3, 0.4].flatMap((durationSeconds) => lines.add(0, tcpSend(1, { durationSeconds })));
+    expect(rows.map((row) => row.omitted)).toEqual(["all", "all", "all", "none"]);
   });
 
   test("by the sender's marks", () => {

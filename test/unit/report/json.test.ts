@@ -6,6 +6,7 @@ import {
   ended,
   factsOf,
   type Happening,
+  inDirection,
   intervalsOf,
   play,
   resultOf,
@@ -82,7 +83,9 @@ function pathsOf(value: unknown, path = ""): string[] {
 const BOTH_ENDED = [ended(0, "client"), ended(0, "server")];
 
 function documentOf(changes: Partial<TestConfig>, happenings: readonly Happening[], end = completed()) {
-  return toJsonDocument(resultOf({ config: configOf(changes), happenings, end }));
+  const document = toJsonDocument(resultOf({ config: configOf(changes), happenings, end }));
+  if (!("streams" in document)) throw new Error("a test of one direction has its streams at the top");
+  return document;
 }
 
 function completed(): Scenario["end"] {
@@ -125,6 +128,67 @@ test("how it was to be sent, the original's send_interval beside it", () => {
   expect(udp.upload).toMatchObject({ offload: "on" });
 });
 
+describe("what was asked for beyond the original", () => {
+  const OPTIONAL = ["bind", "bind_dev", "congestion", "dscp", "mss", "client_ports"];
+
+  test("is told with its defaults, or left out", () => {
+    const { additional } = documentOf({}, []).config;
+    expect(additional).toMatchObject({ bidir: false, dial: "client", single_port: false });
+    expect(additional).toMatchObject({ resume_timeout: 10, interval: 1 });
+    expect(additional).not.toContainAnyKeys(OPTIONAL);
+    expect(documentOf({}, [])).not.toContainKey("title");
+  });
+
+  test("is told as it was asked", () => {
+    const document = documentOf(
+      {
+        title: "mast 3",
+        localAddress: "192.0.2.7",
+        device: "eth0",
+        congestion: "bbr",
+        dscp: 46,
+        maxSegmentBytes: 1400,
+        clientPorts: { first: 7, last: 8 },
+        dial: "legacy",
+      },
+      [],
+    );
+    expect(document.title).toBe("mast 3");
+    expect(document.config.additional).toMatchObject({
+      dial: "legacy",
+      bind: "192.0.2.7",
+      bind_dev: "eth0",
+      congestion: "bbr",
+      dscp: 46,
+      mss: 1400,
+      client_ports: { first: 7, last: 8 },
+    });
+  });
+});
+
+test("features and outages of the test", () => {
+  const scenario: Scenario = { config: configOf(), happenings: TCP_HAPPENINGS, end: completed() };
+  expect(toJsonDocument(resultOf(scenario))).toMatchObject({ features: [], outages: [] });
+  const outages = [{ startSeconds: 1.5, durationSeconds: 2 }];
+  expect(toJsonDocument(resultOf({ ...scenario, features: ["resume"], outages }))).toMatchObject({
+    features: ["resume"],
+    outages: [{ start: 1.5, duration: 2 }],
+  });
+});
+
+test("each of two directions has the original's keys, and the top has neither streams nor totals", () => {
+  const happenings = [...inDirection("forward", TCP_HAPPENINGS), ...inDirection("reverse", TCP_HAPPENINGS)];
+  const document = toJsonDocument(resultOf({ config: configOf({ bidir: true }), happenings, end: completed() }));
+  expect(document).not.toContainAnyKeys(["streams", "summary"]);
+  if (!("directions" in document)) throw new Error("a bidirectional test has directions");
+  const { forward, reverse } = document.directions;
+  for (const direction of [forward, reverse]) {
+    const ours = new Set(pathsOf(direction));
+    expect(ORIGINAL_TCP.filter((path) => !ours.has(path))).toEqual([]);
+  }
+  expect([forward.config.additional.reverse, reverse.config.additional.reverse]).toEqual([false, true]);
+});
+
 test("a receiver's facts", () => {
   const facts = factsOf({ receiveBufferBytes: 8192, offload: false, timestamps: "kernel" });
   const document = documentOf({ family: "udp" }, [ended(0, "server", completed(), facts)]);
@@ -158,12 +222,17 @@ test("streams say how they ended", () => {
     ended(2, "server"),
   ];
   const document = documentOf({ parallel: 3 }, happenings);
-  expect(document).toMatchObject({ schema_version: 1, success: false, outcome: "failed" });
+  expect(document).toMatchObject({ schema_version: 2, success: false, outcome: "failed" });
   expect(document.reason).toEqual({ code: "stream-silent", message: "stream 0, sender: no data for 3 s" });
   expect(document.streams.map(({ stream_idx, failed, abandoned }) => [stream_idx, failed, abandoned])).toEqual([
     [0, true, false],
     [1, false, true],
     [2, false, false],
+  ]);
+  expect(document.streams.map(({ outcome, reason }) => [outcome, reason?.message ?? null])).toEqual([
+    ["failed", "sender: no data for 3 s"],
+    ["partial", "receiver: its end was never heard of"],
+    ["completed", null],
   ]);
   expect(document.streams[0]?.sender).toEqual({ ...failed, socket: null });
   expect(document.streams[1]?.sender.socket).toEqual({
@@ -174,6 +243,9 @@ test("streams say how they ended", () => {
     timestamps: null,
     pacing: "user",
     write_size: 4096,
+    congestion: null,
+    dscp: null,
+    mss: null,
   });
 });
 

@@ -9,7 +9,7 @@ const ERASE_LINE = "\r\u001b[2K";
 const VIEW: Parameters<typeof renderProgress>[0] = {
   elapsedSeconds: 3.21,
   totalSeconds: 10,
-  rates: { nowBytesPerSecond: 125_000, history: [0, 62_500, 125_000] },
+  rates: [{ nowBytesPerSecond: 125_000, history: [0, 62_500, 125_000] }],
   columns: 80,
   format: "megabit",
   paint: createPaint(false),
@@ -28,9 +28,19 @@ describe("renderProgress", () => {
   });
 
   test("no rate before the first interval", () => {
-    const rates = { nowBytesPerSecond: null, history: [] };
+    const rates = [{ nowBytesPerSecond: null, history: [] }];
     expect(renderProgress({ ...VIEW, rates })).toBe("3.2 of 10.0 s  – Mb/s");
     expect(renderProgress({ ...VIEW, rates, format: "megabyte" })).toBe("3.2 of 10.0 s  – MB/s");
+  });
+
+  test("both directions, without their course", () => {
+    const history = [1, 2];
+    const rates = [
+      { nowBytesPerSecond: 125_000, history },
+      { nowBytesPerSecond: null, history },
+    ];
+    expect(renderProgress({ ...VIEW, rates })).toBe("3.2 of 10.0 s  fwd 1.000 Mb/s  rev – Mb/s");
+    expect(renderProgress({ ...VIEW, rates, columns: 30 })).toBe("3.2 of 10.0 s");
   });
 
   test("is never wider than the terminal, with colour or without", () => {
@@ -41,8 +51,9 @@ describe("renderProgress", () => {
         rate,
         fc.array(rate),
         fc.boolean(),
-        (columns, now, history, colour) => {
-          const rates = { nowBytesPerSecond: now, history };
+        fc.integer({ min: 1, max: 2 }),
+        (columns, now, history, colour, ways) => {
+          const rates = Array.from({ length: ways }, () => ({ nowBytesPerSecond: now, history }));
           const line = renderProgress({ ...VIEW, columns, rates, paint: createPaint(colour) });
           expect(Bun.stringWidth(line)).toBeLessThanOrEqual(columns);
         },
@@ -102,14 +113,27 @@ describe("createProgress", () => {
       return written.at(-1) ?? "";
     };
     progress.started(startOf(configOf({ parallel: 2 })));
-    progress.interval(0, tcpSend(125_000));
-    progress.interval(1, tcpSend(125_000));
+    progress.interval("forward", 0, tcpSend(125_000));
+    progress.interval("forward", 1, tcpSend(125_000));
     expect(lineNow()).toEndWith("2.000 Mb/s  █");
-    progress.interval(0, tcpReceive(62_500));
+    progress.interval("forward", 0, tcpReceive(62_500));
     expect(lineNow()).toEndWith("0.5000 Mb/s");
-    progress.interval(1, tcpReceive(62_500));
-    progress.interval(0, tcpReceive(125_000));
+    progress.interval("forward", 1, tcpReceive(62_500));
+    progress.interval("forward", 0, tcpReceive(125_000));
     expect(lineNow()).toEndWith("1.500 Mb/s  █");
+    progress.stop();
+  });
+
+  test.each([
+    [{ reverse: true }, "1.000 Mb/s  █"],
+    [{ bidir: true }, "fwd – Mb/s  rev 1.000 Mb/s"],
+  ])("%j: the direction that runs, or both", (changes, expected) => {
+    jest.useFakeTimers();
+    const { progress, written } = progressOf();
+    progress.started(startOf(configOf(changes)));
+    progress.interval("reverse", 0, tcpReceive(125_000));
+    jest.advanceTimersByTime(250);
+    expect(written.at(-1)).toEndWith(expected);
     progress.stop();
   });
 
@@ -117,8 +141,8 @@ describe("createProgress", () => {
     jest.useFakeTimers();
     const { progress, written } = progressOf();
     progress.started(startOf(configOf({ parallel: 2 })));
-    progress.interval(1, tcpReceive(125_000));
-    for (let round = 0; round < 4; round++) progress.interval(0, tcpReceive(125_000));
+    progress.interval("forward", 1, tcpReceive(125_000));
+    for (let round = 0; round < 4; round++) progress.interval("forward", 0, tcpReceive(125_000));
     jest.advanceTimersByTime(250);
     expect(written.at(-1)).toContain("1.000 Mb/s");
     progress.stop();

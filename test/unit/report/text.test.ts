@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { createTextReporter } from "../../../src/report/text.ts";
+import type { UdpBooks } from "../../../src/stats/udp-books.ts";
 import {
+  booksOf,
   configOf,
   ended,
   factsOf,
@@ -38,9 +40,9 @@ function textOf(scenario: Scenario): string {
 test("a line is written as soon as both sides have told their interval", () => {
   const { reporter, text } = reporterOf();
   reporter.started(startOf(configOf()));
-  reporter.interval(0, tcpSend(125_000));
+  reporter.interval("forward", 0, tcpSend(125_000));
   const before = text();
-  reporter.interval(0, tcpReceive(125_000));
+  reporter.interval("forward", 0, tcpReceive(125_000));
   expect(text().slice(before.length)).toMatch(/^ +0 +0\.00-1\.00 +1\.000 +1\.000 +125\.0 kB +0\n$/);
 });
 
@@ -53,9 +55,9 @@ test("a test that never started has totals and a reason, and no lines", () => {
       "total of 1 stream",
       "  sent        the sender reported nothing",
       "  received    the receiver reported nothing",
-      "incomplete: the server hung up",
-      "  stream 0: sender (client) abandoned: its end was never heard of",
-      "  stream 0: receiver (server) abandoned: its end was never heard of",
+      "  stream 0: sender (client) partial: its end was never heard of",
+      "  stream 0: receiver (server) partial: its end was never heard of",
+      "failed: the server hung up (the result is incomplete)",
       "",
     ].join("\n"),
   );
@@ -65,8 +67,8 @@ test("streams with the same fate share a line", () => {
   const config = configOf({ parallel: 6, reverse: true });
   const happenings = [0, 2, 3, 4].flatMap((index) => [ended(index, "server"), ended(index, "client")]);
   const text = textOf({ config, happenings, end: COMPLETED });
-  expect(text).toContain("  streams 1, 5: sender (server) abandoned: its end was never heard of\n");
-  expect(text).toContain("incomplete: stream 1, sender: its end was never heard of\n");
+  expect(text).toContain("  streams 1, 5: sender (server) partial: its end was never heard of\n");
+  expect(text).toContain("partial: stream 1, sender: its end was never heard of (the result is incomplete)\n");
 });
 
 describe("the start line", () => {
@@ -84,6 +86,11 @@ describe("the start line", () => {
       configOf({ family: "udp", pacing: "slices", sendIntervalSeconds: 0.002, offload: "on" }),
       "UDP to 192.0.2.1 port 5199: 1 stream at 1.000 Mb/s, 3.000 s, 1024 B per packet, in slices of 2.000 ms, offload on",
     ],
+    [configOf({ bidir: true }), "TCP to and from 192.0.2.1 port 5199: 1 stream each way at 1.000 Mb/s, 3.000 s"],
+    [
+      configOf({ bidir: true, parallel: 2 }),
+      "TCP to and from 192.0.2.1 port 5199: 2 streams each way, each at 1.000 Mb/s, 3.000 s",
+    ],
     // Without a limit nothing waits for a slice.
     [
       configOf({ pacing: "slices", bandwidthBytesPerSecond: 0 }),
@@ -93,6 +100,15 @@ describe("the start line", () => {
     const { reporter, text } = reporterOf();
     reporter.started(startOf(config));
     expect(text().split("\n")[0]).toBe(line);
+  });
+
+  test("a title stands above it", () => {
+    const { reporter, text } = reporterOf();
+    reporter.started(startOf(configOf({ title: "mast 3" })));
+    expect(text().split("\n").slice(0, 2)).toEqual([
+      "mast 3",
+      "TCP to 192.0.2.1 port 5199: 1 stream at 1.000 Mb/s, 3.000 s",
+    ]);
   });
 
   test("a name with the address it stands for", () => {
@@ -118,6 +134,69 @@ describe("loss", () => {
   });
 });
 
+describe("with exact accounting", () => {
+  const config = configOf({ family: "udp" });
+  const bursts = { count: 1, longestPackets: 10, meanPackets: 10 };
+
+  function linesOf(books: UdpBooks, bufferDrops: number | null, sendsRefused: number | null = 0): string[] {
+    const happenings = [
+      ...intervalsOf(0, udpSend(100), udpReceive(books.packetsUnique, { packetsOutOfOrder: books.reordering.packets })),
+      ended(0, "client", COMPLETED, null, { sendsRefused }),
+      ended(0, "server", COMPLETED, null, { books, bufferDrops }),
+    ];
+    const text = textOf({ config, happenings, end: COMPLETED });
+    return text.slice(text.indexOf("total of")).split("\n");
+  }
+
+  test("nothing is added where nothing happened", () => {
+    expect(linesOf(booksOf(100), 0)).toEqual([
+      "total of 1 stream",
+      "  sent        103.2 kB, 100 packets, 1.00 s, 0.8256 Mb/s",
+      "  received    103.2 kB, 100 packets, 1.00 s, 0.8256 Mb/s",
+      "  lost        0 of 100 packets (0.00%)",
+      "  reordered   0 packets",
+      "  duplicated  0 packets",
+      "  jitter      0.020 ms over 100 packets in order",
+      "  blocked     0 times by a full send buffer",
+      "",
+    ]);
+  });
+
+  test("loss tells its bursts, and where it was when that is told", () => {
+    const books = booksOf(100, { packetsUnique: 90, packetsLost: 10, bursts });
+    const lost = "  lost        10 of 100 packets (10.00%), in 1 burst, longest 10, mean 10";
+    const split = "              of these 4 in the receiver's buffer, 6 in the network";
+    expect(linesOf(books, 4)).toEqual(expect.arrayContaining([lost, split]));
+    expect(linesOf(books, null)).toContain(lost);
+    expect(linesOf(books, null).join()).not.toContain("of these");
+  });
+
+  test("reordering tells its extent; strays and refused sends have a line of their own", () => {
+    const reordering = { packets: 3, maxExtentPackets: 5, meanExtentPackets: 4 / 3 };
+    const lines = linesOf(booksOf(100, { reordering, packetsStray: 1 }), 0, 2);
+    expect(lines).toContain("  reordered   3 packets, at most 5 late (mean 1.33)");
+    expect(lines).toContain("  stray       1 datagram that no packet of this test can be");
+    expect(lines).toContain("  refused     2 sends by the sender's system, and tried again");
+  });
+});
+
+describe("an outage", () => {
+  const outages = [{ startSeconds: 1.3, durationSeconds: 2.1 }];
+  const happenings = [...intervalsOf(0, tcpSend(1), tcpReceive(1)), ended(0, "client")];
+
+  test("that cost nothing", () => {
+    const scenario = { config: configOf(), happenings: [...happenings, ended(0, "server")], end: COMPLETED, outages };
+    expect(textOf(scenario)).toEndWith("\ncontrol connection lost for 2.100 s at 1.300 s; nothing was missed\n");
+  });
+
+  test("that was not over in time", () => {
+    const end = { outcome: "partial", reason: { code: "outage", message: "not resumed in time" } } as const;
+    expect(textOf({ config: configOf(), happenings, end, outages })).toEndWith(
+      "\ncontrol connection lost for 2.100 s at 1.300 s\npartial: not resumed in time (the result is incomplete)\n",
+    );
+  });
+});
+
 test("colour changes nothing but escape sequences", () => {
   const scenario: Scenario = {
     config: configOf({ family: "udp", parallel: 2 }),
@@ -137,6 +216,13 @@ test("debug tells what the kernel granted", () => {
   play({ config: configOf({ reverse: true }), happenings, end: COMPLETED }, reporter);
   expect(text()).toContain("  stream 0, receiver (client): send buffer –, receive buffer 212992 B, CPU –\n");
   expect(text()).not.toContain("sender (server)");
+});
+
+test("debug tells the socket options in force", () => {
+  const { reporter, text } = reporterOf({ debug: true });
+  const facts = factsOf({ congestion: "bbr", maxSegmentBytes: 1448, dscp: 46 });
+  play({ config: configOf(), happenings: [ended(0, "client", COMPLETED, facts)], end: COMPLETED }, reporter);
+  expect(text()).toContain("CPU –, congestion bbr, MSS 1448 B, DSCP 46\n");
 });
 
 describe("debug tells whose clock the jitter was taken by", () => {

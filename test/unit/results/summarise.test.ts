@@ -1,9 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { summariseStream, summariseTest } from "../../../src/results/summarise.ts";
-import type { StreamSummary, UdpSummary } from "../../../src/results/types.ts";
+import { summariseStream as summariseWith, summariseTest } from "../../../src/results/summarise.ts";
+import { NO_TOTALS, type StreamSummary, type UdpSummary } from "../../../src/results/types.ts";
 import type { ReceiveInterval, SendInterval } from "../../../src/stats/interval.ts";
 import { configOf, FRAMED_BYTES, tcpReceive, tcpSend, udpReceive, udpSend } from "../../golden/scenarios.ts";
+
+/** Of sides that tell nothing but their intervals. */
+function summariseStream(
+  config: Parameters<typeof summariseWith>[0],
+  send: readonly SendInterval[],
+  receive: readonly ReceiveInterval[],
+): StreamSummary {
+  return summariseWith(config, send, receive, { sender: NO_TOTALS, receiver: NO_TOTALS });
+}
 
 interface Case {
   readonly name: string;
@@ -105,6 +114,20 @@ const TCP_CASES: readonly Case[] = [
     send: [],
     receive: [tcpReceive(80), tcpReceive(90)],
     expected: { bytesSent: 0, durationSendSeconds: 0, bytesReceived: 90, durationReceiveSeconds: 1 },
+  },
+  {
+    name: "an original sender and shorter intervals of the receiver: as many as make up the omitted time",
+    omitSeconds: 1,
+    send: [tcpSend(100), tcpSend(100)],
+    receive: [0.4, 0.4, 0.4, 0.4, 0.4].map((durationSeconds) => tcpReceive(40, { durationSeconds })),
+    expected: { bytesSent: 100, bytesReceived: 100, durationReceiveSeconds: 1 },
+  },
+  {
+    name: "the sender's reports never came: intervals whose middle lies before the boundary are left out",
+    omitSeconds: 1,
+    send: [],
+    receive: [0.375, 0.5, 0.75].map((durationSeconds) => tcpReceive(40, { durationSeconds })),
+    expected: { bytesReceived: 40, durationReceiveSeconds: 0.75 },
   },
   {
     name: "the receiver's reports never came",
@@ -233,6 +256,27 @@ const UDP_CASES: readonly UdpCase[] = [
   },
 ];
 
+describe("tcp that broke: what never arrived does not count as sent", () => {
+  test.each([
+    { name: "both sides say the same", undelivered: 30, received: [90, 30], expected: [120, 120, 30] },
+    {
+      name: "an acknowledgement was lost: what came has arrived",
+      undelivered: 30,
+      received: [100, 30],
+      expected: [130, 130, 20],
+    },
+    { name: "the receiver's end is not known", undelivered: 30, received: [90], expected: [120, 90, 30] },
+    { name: "nothing is known", undelivered: null, received: [90], expected: [150, 90, null] },
+  ] as const)("$name", ({ undelivered, received, expected }) => {
+    const sender = { ...NO_TOTALS, bytesUndelivered: undelivered };
+    const receive = received.map((bytes) => tcpReceive(bytes));
+    const config = configOf({ family: "tcp" });
+    const summary = summariseWith(config, [tcpSend(100), tcpSend(50)], receive, { sender, receiver: NO_TOTALS });
+    const { bytesSent, bytesReceived, bytesUndelivered } = summary;
+    expect([bytesSent, bytesReceived, bytesUndelivered]).toEqual([...expected]);
+  });
+});
+
 describe("udp", () => {
   test.each([...UDP_CASES])("$name", ({ omitSeconds, send, receive, expected, udp }) => {
     const summary = summariseStream(configOf({ family: "udp", omitSeconds }), send, receive);
@@ -327,6 +371,7 @@ test("a test's summary sums its streams and weighs their jitter", () => {
     durationReceiveSeconds: 3,
     bytesSent: 151 * FRAMED_BYTES,
     bytesReceived: 141 * FRAMED_BYTES,
+    bytesUndelivered: null,
     sendsBlocked: 0,
   });
   expect(udp).toMatchObject({ packetsSent: 151, packetsReceived: 141, packetsLost: 10, jitterPacketsConsecutive: 40 });

@@ -167,7 +167,10 @@ describe("a test", () => {
     const extensions = { version: 9, omit_seconds: 0, offload: "auto", pacing: "slices", write_size: "length" };
     client.send({ ...UPLOAD, stream_ports: [socket.port], extensions });
     await client.until("connect-ready");
-    expect(client.messages[0]).toEqual({ kind: "connect-ready", extensions: { version: 1, omit_seconds: 0 } });
+    expect(client.messages[0]).toEqual({
+      kind: "connect-ready",
+      extensions: { version: 2, omit_seconds: 0, interval: 1 },
+    });
     expect(datagrams).toEqual([]);
     client.send({ kind: "begin" });
     await client.until("done");
@@ -252,6 +255,13 @@ describe("a test", () => {
 
 describe("what a stream tells", () => {
   const prepared = { type: "prepared", port: null } as const;
+  const ended = {
+    type: "ended",
+    report: {
+      totals: { books: null, bufferDrops: null, sendsRefused: 2, bytesUndelivered: null },
+      sent: { packets: 7, omittedPackets: 1 },
+    },
+  } as const;
 
   test("for those who look closely is a debug event that names the client and the stream", async () => {
     const debug = { type: "debug", message: "no offload here" } as const;
@@ -265,25 +275,31 @@ describe("what a stream tells", () => {
     await client.closed;
   });
 
-  test("of its socket goes to a client of ours, and to no other", async () => {
+  test("of its socket and its end goes to a client of ours, and to no other", async () => {
     const facts = factsOf({ sendBufferBytes: 4096, offload: true, pacing: "user", writeBytes: 1024 });
-    const pool = scriptedPool({ prepare: [{ type: "socket", facts }, prepared], start: [{ type: "ended" }] });
+    const pool = scriptedPool({ prepare: [{ type: "socket", facts }, prepared], start: [ended] });
     const one = start({}, pool);
-    for (const [extensions, socket] of [
-      [{ version: 1 }, { send_buffer: 4096, offload: true, pacing: "user", write_size: 1024 }],
-      [undefined, undefined],
+    const told = {
+      role: "upload",
+      socket: { send_buffer: 4096, offload: true, pacing: "user", write_size: 1024 },
+      totals: { sends_refused: 2 },
+      sent: { packets: 7, omitted_packets: 1 },
+    };
+    for (const [extensions, more] of [
+      [{ version: 1 }, told],
+      [undefined, {}],
     ]) {
       const client = await connect(one);
       client.send({ ...UPLOAD, stream_ports: [9], extensions }, { kind: "begin" });
       await client.until("done");
-      expect(client.messages.at(-1)?.["socket"]).toEqual(socket);
+      expect(client.messages.at(-1)).toEqual({ kind: "done", origin: "server", stream_idx: 0, ...more });
       client.send({ kind: "end" });
       await client.closed;
     }
   });
 
   test("of an offload that the system refuses is the answer to the configuration", async () => {
-    const refused = { type: "failed", code: "offload-refused", message: "no offload here" } as const;
+    const refused = { type: "failed", code: "offload-refused", message: "no offload here", report: null } as const;
     const one = start({}, scriptedPool({ prepare: [refused], start: [] }));
     const client = await connect(one);
     client.send({ ...DOWNLOAD, family: "udp", extensions: { version: 1, offload: "on" } });

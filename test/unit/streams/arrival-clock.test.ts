@@ -67,3 +67,53 @@ describe.each([HOUR_SECONDS, -HOUR_SECONDS, 0.25, -0.25])("a wall clock that is 
     expect(jitterSeconds).toBeLessThan(1e-6);
   });
 });
+
+describe.each([HOUR_SECONDS, -HOUR_SECONDS, 2, -2, 0.25, -0.25])(
+  "a wall clock that is set by %d s between packets' arrival and their reading",
+  (stepSeconds) => {
+    const GAP_SECONDS = 0.001;
+    const PACKETS = 40;
+    /** So many are read at once. */
+    const BATCH = 5;
+    const STEPPED_BATCH = 4;
+    const FIRST_STEPPED = STEPPED_BATCH * BATCH;
+
+    function arrivals(): number[] {
+      const clock = new ArrivalClock();
+      return Array.from({ length: PACKETS }, (_, index) => {
+        const batch = Math.floor(index / BATCH);
+        const nowSeconds = 50 + (batch + 1) * BATCH * GAP_SECONDS;
+        // The clock is set when the packets of one batch are all there, and nobody has read them.
+        const offsetNow = 850 + (batch < STEPPED_BATCH ? 0 : stepSeconds);
+        const offsetThen = 850 + (batch <= STEPPED_BATCH ? 0 : stepSeconds);
+        if (index % BATCH === 0) clock.observe(nowSeconds + offsetNow, nowSeconds);
+        return clock.receivedSecondsOf(50 + index * GAP_SECONDS + offsetThen, nowSeconds);
+      });
+    }
+
+    test("moves those alone, and by no more than they waited", () => {
+      for (const [index, seconds] of arrivals().entries()) {
+        const isStepped = index >= FIRST_STEPPED && index < FIRST_STEPPED + BATCH;
+        const offSeconds = Math.abs(seconds - (50 + index * GAP_SECONDS));
+        expect(offSeconds).toBeLessThan(isStepped ? (BATCH + 1) * GAP_SECONDS : 1e-9);
+      }
+    });
+
+    test("costs the jitter no more than their own samples", () => {
+      const meter = new JitterMeter();
+      for (const [index, seconds] of arrivals().entries()) meter.inOrder(index * GAP_SECONDS, seconds);
+      // Each sample weighs a sixteenth (RFC 3550, 6.4.1).
+      expect(meter.take().jitterSeconds).toBeLessThan(((BATCH + 1) * BATCH * GAP_SECONDS) / 16);
+    });
+  },
+);
+
+test("what is read is never from the future, nor from before any packet could wait", () => {
+  const clock = new ArrivalClock();
+  clock.observe(1000, 100);
+  expect(clock.receivedSecondsOf(Number.NaN, 100)).toBe(100);
+  expect(clock.receivedSecondsOf(1002, 101)).toBe(101);
+  expect(clock.receivedSecondsOf(991, 102)).toBe(102);
+  expect(clock.receivedSecondsOf(1003, 103.5)).toBe(103);
+  expect(clock.receivedSecondsOf(1002, 103.5)).toBe(103);
+});

@@ -3,10 +3,8 @@ import fc from "fast-check";
 import type { PortRange } from "../../../src/config/types.ts";
 import { RperfError } from "../../../src/errors.ts";
 import { bindFromPool, portsFrom } from "../../../src/streams/bind-from-pool.ts";
-import type { ReceiverSpec } from "../../../src/streams/spec.ts";
-import { receiverSpec } from "./recorder.ts";
-
-const SPEC = receiverSpec("udp");
+import type { ListenEndpoint } from "../../../src/streams/spec.ts";
+import { listenAt } from "./recorder.ts";
 
 function systemError(code: string): Error {
   return Object.assign(new Error(`listen ${code}`), { code });
@@ -57,7 +55,7 @@ describe("bindFromPool", () => {
   ];
 
   test("without a pool any port will do", async () => {
-    expect(await bindFromPool(SPEC, (port) => `bound ${port}`)).toBe("bound 0");
+    expect(await bindFromPool("udp", listenAt(), (port) => `bound ${port}`)).toBe("bound 0");
   });
 
   test.each<[string, number, readonly number[], number[]]>([
@@ -68,7 +66,7 @@ describe("bindFromPool", () => {
     ["beyond the end the search goes on at the beginning", 3, [200, 100], [200, 100, 101]],
   ])("%s", async (_name, firstChoice, busy, expected) => {
     const tried: number[] = [];
-    const port = await bindFromPool({ ...SPEC, ports: pool, firstChoice }, async (port) => {
+    const port = await bindFromPool("udp", listenAt({ ports: pool, firstChoice }), async (port) => {
       tried.push(port);
       if (busy.includes(port)) throw systemError("EADDRINUSE");
       return port;
@@ -79,7 +77,7 @@ describe("bindFromPool", () => {
 
   test("a pool that is all in use is named", async () => {
     const tried: number[] = [];
-    const binding = bindFromPool({ ...SPEC, ports: pool, firstChoice: 1 }, (port) => {
+    const binding = bindFromPool("udp", listenAt({ ports: pool, firstChoice: 1 }), (port) => {
       tried.push(port);
       throw systemError("EADDRINUSE");
     }).catch((error: unknown) => error);
@@ -91,14 +89,21 @@ describe("bindFromPool", () => {
     expect(tried).toEqual([101, 102, 200, 100]);
   });
 
-  test.each<[string, Partial<ReceiverSpec>, string, number, readonly string[]]>([
-    ["a port that may not be bound ends the search", { ports: pool }, "EACCES", 1, ["port 100", "127.0.0.1", "UDP"]],
-    ["so does an address that is not there", { ports: pool, family: "tcp" }, "EADDRNOTAVAIL", 1, ["TCP"]],
-    ["without a pool there is nothing to skip to", {}, "EADDRINUSE", 1, ["a port of 127.0.0.1"]],
-  ])("%s", async (_name, changes, code, tries, texts) => {
+  test.each<[string, "tcp" | "udp", Partial<ListenEndpoint>, string, number, readonly string[]]>([
+    [
+      "a port that may not be bound ends the search",
+      "udp",
+      { ports: pool },
+      "EACCES",
+      1,
+      ["port 100", "127.0.0.1", "UDP"],
+    ],
+    ["so does an address that is not there", "tcp", { ports: pool }, "EADDRNOTAVAIL", 1, ["TCP"]],
+    ["without a pool there is nothing to skip to", "udp", {}, "EADDRINUSE", 1, ["a port of 127.0.0.1"]],
+  ])("%s", async (_name, family, changes, code, tries, texts) => {
     let tried = 0;
     const cause = systemError(code);
-    const failure = await bindFromPool({ ...SPEC, ...changes }, () => {
+    const failure = await bindFromPool(family, listenAt(changes), () => {
       tried++;
       throw cause;
     }).catch((error: unknown) => error);

@@ -4,6 +4,7 @@ import { testsUnless } from "../../support/conditional.ts";
 import {
   FAMILIES,
   FRAMED,
+  listenAt,
   receiverSpec,
   Recorder,
   runPair,
@@ -31,7 +32,7 @@ describe("a sender and a receiver", () => {
   );
   for (const { family, address, run } of cases) {
     run(`${family} over ${address}: 500,000 B/s for 1 s are 500,000 bytes on both sides`, async () => {
-      const { sender, receiver } = await runPair(family, { remoteAddress: address }, { bindAddress: address });
+      const { sender, receiver } = await runPair(family, {}, { endpoint: listenAt({ bindAddress: address }) });
       sender.expectEnded();
       receiver.expectEnded();
       expect(sender.bytes).toBeLessThanOrEqual(500_000);
@@ -106,10 +107,10 @@ describe("a sender and a receiver", () => {
 
 test("UDP packets rarer than one a second are sent", async () => {
   const receiver = await Recorder.prepared(receiverSpec("udp"));
-  receiver.stream.start();
+  receiver.stream.start(null);
   const changes = { bandwidthBytesPerSecond: 800, durationSeconds: 2.8 };
   const sender = await Recorder.prepared(senderSpec("udp", receiver.port, changes));
-  sender.stream.start();
+  sender.stream.start(null);
   await Promise.all([sender.over, receiver.over]);
   receiver.expectEnded();
   expect(sender.bytes).toBe(2 * FRAMED);

@@ -2,6 +2,7 @@
 import type { SenderSpec } from "../../../src/streams/spec.ts";
 import { type Pace, Pacer } from "../../../src/streams/pacer.ts";
 import { paceOf } from "../../../src/streams/pace-plan.ts";
+import { connectTo, NO_PATH } from "./recorder.ts";
 
 /** Products of times differ from whole bytes in their last digits. */
 export const ROUNDING_BYTES = 0.01;
@@ -81,8 +82,8 @@ export function spec(changes: Partial<SenderSpec> = {}): SenderSpec {
     omitSeconds: 0,
     affinityCpu: null,
     offload: "auto",
-    remoteAddress: "127.0.0.1",
-    remotePort: 9,
+    endpoint: connectTo(9),
+    path: NO_PATH,
     bandwidthBytesPerSecond: 125_000,
     durationSeconds: 10,
     pacing: "even",

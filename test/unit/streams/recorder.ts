@@ -1,8 +1,19 @@
 // What the tests of streams share: specs, streams whose events are kept, and pairs of them. All run on this thread.
 import { expect } from "bun:test";
+import { readdirSync, readlinkSync } from "node:fs";
 import { systemClock } from "../../../src/clock.ts";
 import { createStream } from "../../../src/streams/create-stream.ts";
-import type { ReceiverSpec, SenderSpec, Stream, StreamEvent, StreamSpec } from "../../../src/streams/spec.ts";
+import type {
+  Endpoint,
+  ListenEndpoint,
+  PathSpec,
+  ReceiverSpec,
+  SenderSpec,
+  Stream,
+  StreamEvent,
+  StreamReport,
+  StreamSpec,
+} from "../../../src/streams/spec.ts";
 import { StreamLoop } from "../../../src/streams/stream-loop.ts";
 import type { SocketFacts } from "../../../src/results/types.ts";
 import type { Interval, ReceiveInterval, SendInterval, UdpReceiveInterval } from "../../../src/stats/interval.ts";
@@ -14,8 +25,25 @@ export const UDP_LENGTH = 1024;
 /** What a packet of that length counts. */
 export const FRAMED = UDP_LENGTH + 8;
 
+export const NO_PATH: PathSpec = {
+  localAddress: null,
+  localPort: 0,
+  device: null,
+  congestion: null,
+  dscp: null,
+  maxSegmentBytes: null,
+};
+
 const clock = systemClock();
 const loop = new StreamLoop(clock);
+
+export function listenAt(changes: Partial<ListenEndpoint> = {}): ListenEndpoint {
+  return { type: "listen", bindAddress: "127.0.0.1", ports: [], firstChoice: 0, peerAddress: null, ...changes };
+}
+
+export function connectTo(port: number, address = "127.0.0.1"): Endpoint {
+  return { type: "connect", address, port };
+}
 
 export function receiverSpec(family: "tcp" | "udp", changes: Partial<ReceiverSpec> = {}): ReceiverSpec {
   return {
@@ -27,12 +55,12 @@ export function receiverSpec(family: "tcp" | "udp", changes: Partial<ReceiverSpe
     intervalSeconds: 1,
     omitSeconds: 0,
     affinityCpu: null,
-    bindAddress: "127.0.0.1",
-    ports: [],
-    firstChoice: 0,
+    endpoint: listenAt(),
+    path: NO_PATH,
     offload: "auto",
     bandwidthBytesPerSecond: null,
     receiveBufferBytes: 0,
+    isPatient: false,
     ...changes,
   };
 }
@@ -47,8 +75,8 @@ export function senderSpec(family: "tcp" | "udp", remotePort: number, changes: P
     intervalSeconds: 1,
     omitSeconds: 0,
     affinityCpu: null,
-    remoteAddress: "127.0.0.1",
-    remotePort,
+    endpoint: connectTo(remotePort),
+    path: NO_PATH,
     bandwidthBytesPerSecond: 500_000,
     durationSeconds: 1,
     offload: "auto",
@@ -111,6 +139,12 @@ export class Recorder {
     return this.all("socket").at(-1)?.facts;
   }
 
+  /** What it told in the end; undefined until then. */
+  get report(): StreamReport | null | undefined {
+    const end = this.events.at(-1);
+    return end?.type === "ended" || end?.type === "failed" ? end.report : undefined;
+  }
+
   get bytes(): number {
     return this.intervals.reduce((sum, one) => sum + (one.kind === "send" ? one.bytesSent : one.bytesReceived), 0);
   }
@@ -118,7 +152,7 @@ export class Recorder {
   /** Ended in good order: `ended` came once, and last. */
   expectEnded(): void {
     expect(this.all("failed")).toEqual([]);
-    expect(this.events.at(-1)).toEqual({ type: "ended" });
+    expect(this.events.at(-1)).toMatchObject({ type: "ended" });
     expect(this.all("ended")).toHaveLength(1);
   }
 
@@ -139,10 +173,13 @@ export async function startPair(
   senderChanges: Partial<SenderSpec> = {},
   receiverChanges: Partial<ReceiverSpec> = {},
 ): Promise<Pair> {
-  const receiver = await Recorder.prepared(receiverSpec(family, receiverChanges));
-  const sender = await Recorder.prepared(senderSpec(family, receiver.port, senderChanges));
-  receiver.stream.start();
-  sender.stream.start();
+  const spec = receiverSpec(family, receiverChanges);
+  const receiver = await Recorder.prepared(spec);
+  const address = spec.endpoint.type === "listen" ? spec.endpoint.bindAddress : "127.0.0.1";
+  const endpoint = connectTo(receiver.port, address);
+  const sender = await Recorder.prepared(senderSpec(family, receiver.port, { endpoint, ...senderChanges }));
+  receiver.stream.start(null);
+  sender.stream.start(null);
   return { sender, receiver };
 }
 
@@ -150,6 +187,24 @@ export async function runPair(...args: Parameters<typeof startPair>): Promise<Pa
   const pair = await startPair(...args);
   await Promise.all([pair.sender.over, pair.receiver.over]);
   return pair;
+}
+
+/** Waits for its sender's count, as between two of ours. */
+export function patientSpec(changes: Partial<ReceiverSpec> = {}): ReceiverSpec {
+  return receiverSpec("udp", { isPatient: true, ...changes });
+}
+
+/** The sockets that this process holds; -1 where the system does not tell. */
+export function openSockets(): number {
+  if (process.platform !== "linux") return -1;
+  return readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith("socket:");
+    } catch {
+      // Closed meanwhile, such as the one that lists the folder.
+      return false;
+    }
+  }).length;
 }
 
 export function sum(values: readonly number[]): number {

@@ -1,7 +1,7 @@
 // How streams end: by silence, by a stop, or broken.
 import { describe, expect, test } from "bun:test";
 import { freePort } from "../../support/ports.ts";
-import { FAMILIES, receiverSpec, Recorder, senderSpec, startPair, TEST_ID, until } from "./recorder.ts";
+import { FAMILIES, listenAt, receiverSpec, Recorder, senderSpec, startPair, TEST_ID, until } from "./recorder.ts";
 
 /** Set here as well: bun forgets the preloaded default from the second file of a run on. */
 const SLOW_TEST_MS = 30_000;
@@ -11,7 +11,7 @@ describe("silence", () => {
     "%s: no data at all fails with stream-silent, and without an interval",
     async (family) => {
       const receiver = await Recorder.prepared(receiverSpec(family));
-      receiver.stream.start();
+      receiver.stream.start(null);
       await receiver.over;
       receiver.expectFailed("stream-silent");
       expect(receiver.intervals).toEqual([]);
@@ -23,7 +23,7 @@ describe("silence", () => {
     "%s: no more data fails with stream-silent, and what came is told",
     async (family) => {
       const receiver = await Recorder.prepared(receiverSpec(family));
-      receiver.stream.start();
+      receiver.stream.start(null);
       const data = Uint8Array.of(...TEST_ID, ...new Uint8Array(84));
       if (family === "tcp") {
         const socket = await Bun.connect({ hostname: "127.0.0.1", port: receiver.port, socket: { data: () => {} } });
@@ -42,7 +42,7 @@ describe("silence", () => {
 
   test("end markers alone end a UDP stream without an interval", async () => {
     const receiver = await Recorder.prepared(receiverSpec("udp"));
-    receiver.stream.start();
+    receiver.stream.start(null);
     const socket = await Bun.udpSocket({ hostname: "127.0.0.1", port: 0 });
     for (let copy = 0; copy < 5; copy++) socket.send(TEST_ID, receiver.port, "127.0.0.1");
     await receiver.over;
@@ -56,7 +56,7 @@ describe("silence", () => {
 describe("stop", () => {
   test.each(FAMILIES)("%s receiver before data: failed, stopped", async (family) => {
     const receiver = await Recorder.prepared(receiverSpec(family));
-    receiver.stream.start();
+    receiver.stream.start(null);
     receiver.stream.stop();
     receiver.stream.stop();
     await receiver.over;
@@ -69,9 +69,8 @@ describe("stop", () => {
     receiver.stream.stop();
     receiver.expectFailed("stopped");
     if (family === "udp") return; // the port of UDP lingers on purpose
-    const next = await Recorder.prepared(
-      receiverSpec(family, { ports: [{ first: receiver.port, last: receiver.port }] }),
-    );
+    const endpoint = listenAt({ ports: [{ first: receiver.port, last: receiver.port }] });
+    const next = await Recorder.prepared(receiverSpec(family, { endpoint }));
     expect(next.port).toBe(receiver.port);
     next.stream.stop();
   });
@@ -114,7 +113,7 @@ describe("stop", () => {
 describe("broken streams", () => {
   test("a TCP receiver whose sender resets fails, with what it had told", async () => {
     const receiver = await Recorder.prepared(receiverSpec("tcp"));
-    receiver.stream.start();
+    receiver.stream.start(null);
     const socket = await Bun.connect({ hostname: "127.0.0.1", port: receiver.port, socket: { data: () => {} } });
     socket.write(TEST_ID);
     await Bun.sleep(50);
@@ -139,10 +138,10 @@ describe("broken streams", () => {
 
   test.each(FAMILIES)("%s: however short, a stream sends something", async (family) => {
     const receiver = await Recorder.prepared(receiverSpec(family));
-    receiver.stream.start();
+    receiver.stream.start(null);
     const spec = senderSpec(family, receiver.port, { durationSeconds: 0, bandwidthBytesPerSecond: 0 });
     const sender = await Recorder.prepared(spec);
-    sender.stream.start();
+    sender.stream.start(null);
     await Promise.all([sender.over, receiver.over]);
     receiver.expectEnded();
     expect(receiver.bytes).toBe(sender.bytes);
@@ -152,7 +151,7 @@ describe("broken streams", () => {
   test("a TCP sender to a closed port fails, naming it", async () => {
     const port = await freePort();
     const sender = await Recorder.prepared(senderSpec("tcp", port));
-    sender.stream.start();
+    sender.stream.start(null);
     await sender.over;
     sender.expectFailed("stream-failed");
     expect(sender.intervals).toEqual([]);
@@ -161,7 +160,7 @@ describe("broken streams", () => {
   test("a UDP sender to a closed port goes on to its end", async () => {
     const port = await freePort();
     const sender = await Recorder.prepared(senderSpec("udp", port, { durationSeconds: 0.3 }));
-    sender.stream.start();
+    sender.stream.start(null);
     await sender.over;
     sender.expectEnded();
     expect(sender.bytes).toBeLessThanOrEqual(150_000);
@@ -174,7 +173,7 @@ describe("broken streams", () => {
       socket: { data: (socket) => socket.terminate() },
     });
     const sender = await Recorder.prepared(senderSpec("tcp", listener.port, { durationSeconds: 10 }));
-    sender.stream.start();
+    sender.stream.start(null);
     await sender.over;
     listener.stop(true);
     sender.expectFailed("stream-failed");
@@ -185,7 +184,7 @@ describe("broken streams", () => {
   test("a UDP packet too large for the route fails the sender", async () => {
     const receiver = await Recorder.prepared(receiverSpec("udp"));
     const sender = await Recorder.prepared(senderSpec("udp", receiver.port, { lengthBytes: 65_508 }));
-    sender.stream.start();
+    sender.stream.start(null);
     await sender.over;
     sender.expectFailed("stream-failed");
     expect(sender.bytes).toBe(0);

@@ -87,7 +87,7 @@ for (const offload of OFFLOAD_MODES) {
         durationSeconds: 0.2,
       } as const;
       const sender = await Recorder.prepared(senderSpec("udp", socket.port, changes));
-      sender.stream.start();
+      sender.stream.start(null);
       await sender.over;
       await until(() => datagrams.filter((one) => one.length === 16).length === 5, "five end markers");
       socket.close();

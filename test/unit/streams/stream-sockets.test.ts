@@ -2,11 +2,11 @@
 import { describe, expect, test } from "bun:test";
 import { descriptorOf } from "../../../ffi/descriptor.ts";
 import { readSocketBuffer } from "../../../ffi/sockopt.ts";
-import type { SocketFacts } from "../../../src/results/types.ts";
 import type { SenderSpec } from "../../../src/streams/spec.ts";
+import { factsOf } from "../../golden/scenarios.ts";
 import { testsUnless } from "../../support/conditional.ts";
 import { freePort } from "../../support/ports.ts";
-import { FAMILIES, receiverSpec, Recorder, runPair, senderSpec, TEST_ID, until } from "./recorder.ts";
+import { FAMILIES, listenAt, receiverSpec, Recorder, runPair, senderSpec, TEST_ID, until } from "./recorder.ts";
 
 describe("what a sender puts on the wire", () => {
   test("TCP: the test id first, then the pattern", async () => {
@@ -19,7 +19,7 @@ describe("what a sender puts on the wire", () => {
     });
     const changes = { lengthBytes: 300, bandwidthBytesPerSecond: 12_000, durationSeconds: 0.05 };
     const sender = await Recorder.prepared(senderSpec("tcp", listener.port, changes));
-    sender.stream.start();
+    sender.stream.start(null);
     await Promise.all([sender.over, ended]);
     listener.stop(true);
     sender.expectEnded();
@@ -42,7 +42,7 @@ describe("what a sender puts on the wire", () => {
     });
     const changes = { lengthBytes: 100, bandwidthBytesPerSecond: 10_800, durationSeconds: 0.5 };
     const sender = await Recorder.prepared(senderSpec("udp", socket.port, changes));
-    sender.stream.start();
+    sender.stream.start(null);
     await sender.over;
     await until(() => datagrams.filter((one) => one.length === 16).length === 5, "five end markers");
     socket.close();
@@ -62,11 +62,11 @@ describe("port pools", () => {
       { first, last: first },
       { first: second, last: second },
     ];
-    const one = await Recorder.prepared(receiverSpec(family, { ports, firstChoice: 1 }));
+    const one = await Recorder.prepared(receiverSpec(family, { endpoint: listenAt({ ports, firstChoice: 1 }) }));
     expect(one.port).toBe(second);
-    const two = await Recorder.prepared(receiverSpec(family, { ports, firstChoice: 3 }));
+    const two = await Recorder.prepared(receiverSpec(family, { endpoint: listenAt({ ports, firstChoice: 3 }) }));
     expect(two.port).toBe(first);
-    const three = await Recorder.prepared(receiverSpec(family, { ports, firstChoice: 4 }));
+    const three = await Recorder.prepared(receiverSpec(family, { endpoint: listenAt({ ports, firstChoice: 4 }) }));
     three.expectFailed("pool-exhausted");
     expect(three.all("failed")[0]?.message).toContain(`${first},${second}`);
     expect(three.all("prepared")).toEqual([]);
@@ -74,7 +74,9 @@ describe("port pools", () => {
   });
 
   test.each(FAMILIES)("%s: an address of another machine cannot be bound", async (family) => {
-    const receiver = await Recorder.prepared(receiverSpec(family, { bindAddress: "192.0.2.1" }));
+    const receiver = await Recorder.prepared(
+      receiverSpec(family, { endpoint: listenAt({ bindAddress: "192.0.2.1" }) }),
+    );
     receiver.expectFailed("bind-failed");
     expect(receiver.all("failed")[0]?.message).toContain("192.0.2.1");
   });
@@ -82,15 +84,6 @@ describe("port pools", () => {
 
 describe("socket facts", () => {
   const linux = testsUnless(process.platform === "linux" ? null : "only Linux tells twice the buffer");
-  const NOTHING: SocketFacts = {
-    sendBufferBytes: null,
-    receiveBufferBytes: null,
-    affinityCpu: null,
-    offload: null,
-    timestamps: null,
-    pacing: null,
-    writeBytes: null,
-  };
   for (const family of FAMILIES) {
     linux.test(`${family}: what was asked for is read back, doubled`, async () => {
       const { sender, receiver } = await runPair(
@@ -99,15 +92,14 @@ describe("socket facts", () => {
         { receiveBufferBytes: 60_000, offload: "off" },
       );
       const ofFamily = family === "tcp" ? { pacing: "kernel" as const, writeBytes: 1024 } : { offload: false };
+      // The congestion control and the segment size are this system's.
+      const ofTcp = family === "tcp" ? { congestion: expect.any(String), maxSegmentBytes: expect.any(Number) } : {};
       expect(sender.all("socket").map(({ facts }) => facts)).toEqual([
-        { ...NOTHING, sendBufferBytes: 100_000, ...ofFamily },
+        factsOf({ sendBufferBytes: 100_000, dscp: 0, ...ofFamily, ...ofTcp }),
       ]);
       // TCP tells twice: of the listener, then of the connection.
-      expect(receiver.facts).toEqual({
-        ...NOTHING,
-        receiveBufferBytes: 120_000,
-        ...(family === "tcp" ? {} : { offload: false, timestamps: "kernel" as const }),
-      });
+      const ofUdp = family === "tcp" ? {} : { offload: false, timestamps: "kernel" as const };
+      expect(receiver.facts).toEqual(factsOf({ receiveBufferBytes: 120_000, dscp: 0, ...ofUdp, ...ofTcp }));
       receiver.expectEnded();
     });
   }

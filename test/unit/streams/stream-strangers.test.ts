@@ -11,11 +11,11 @@ describe("what others send to a receiver", () => {
         stranger.send(datagram, receiver.port, "127.0.0.1");
       }
     };
-    receiver.stream.start();
+    receiver.stream.start(null);
     throwAll();
     await until(() => receiver.all("warning").length > 0, "a warning");
     const sender = await Recorder.prepared(senderSpec("udp", receiver.port, { durationSeconds: 0.4 }));
-    sender.stream.start();
+    sender.stream.start(null);
     const timer = setInterval(throwAll, 50);
     await Promise.all([sender.over, receiver.over]);
     clearInterval(timer);
@@ -28,7 +28,7 @@ describe("what others send to a receiver", () => {
 
   test("foreign connections are closed, not counted, and warned about once", async () => {
     const receiver = await Recorder.prepared(receiverSpec("tcp"));
-    receiver.stream.start();
+    receiver.stream.start(null);
     const closed: number[] = [];
     const open = async (index: number, bytes: Uint8Array) => {
       const socket = await Bun.connect({
@@ -45,7 +45,7 @@ describe("what others send to a receiver", () => {
     await open(2, TEST_ID.slice(0, 5));
     expect(closed).toHaveLength(2);
     const sender = await Recorder.prepared(senderSpec("tcp", receiver.port, { durationSeconds: 0.3 }));
-    sender.stream.start();
+    sender.stream.start(null);
     await Promise.all([sender.over, receiver.over]);
     await until(() => closed.length === 3, "the third to be closed");
     sender.expectEnded();
@@ -57,11 +57,11 @@ describe("what others send to a receiver", () => {
 
   test("connections that tell nothing, however many, do not keep the real one out", async () => {
     const receiver = await Recorder.prepared(receiverSpec("tcp"));
-    receiver.stream.start();
+    receiver.stream.start(null);
     const connect = () => Bun.connect({ hostname: "127.0.0.1", port: receiver.port, socket: { data: () => {} } });
     const silent = await Promise.all(Array.from({ length: 100 }, connect));
     const sender = await Recorder.prepared(senderSpec("tcp", receiver.port, { durationSeconds: 0.3 }));
-    sender.stream.start();
+    sender.stream.start(null);
     await Promise.all([sender.over, receiver.over]);
     receiver.expectEnded();
     expect(receiver.bytes).toBe(sender.bytes);
@@ -70,7 +70,7 @@ describe("what others send to a receiver", () => {
 
   test("the preamble may come byte by byte, and counts", async () => {
     const receiver = await Recorder.prepared(receiverSpec("tcp"));
-    receiver.stream.start();
+    receiver.stream.start(null);
     const socket = await Bun.connect({ hostname: "127.0.0.1", port: receiver.port, socket: { data: () => {} } });
     socket.setNoDelay(true);
     for (const byte of TEST_ID) {
@@ -87,9 +87,9 @@ describe("what others send to a receiver", () => {
   test("data that comes between prepared and start counts", async () => {
     const receiver = await Recorder.prepared(receiverSpec("tcp"));
     const sender = await Recorder.prepared(senderSpec("tcp", receiver.port, { durationSeconds: 0.3 }));
-    sender.stream.start();
+    sender.stream.start(null);
     await Bun.sleep(100);
-    receiver.stream.start();
+    receiver.stream.start(null);
     await Promise.all([sender.over, receiver.over]);
     receiver.expectEnded();
     expect(receiver.bytes).toBe(sender.bytes);

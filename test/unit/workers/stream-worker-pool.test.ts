@@ -3,7 +3,7 @@ import { spawnWorker } from "../../../src/spawn-worker.ts";
 import { StreamGroup } from "../../../src/workers/stream-group.ts";
 import { StreamWorkerPool, workersFor } from "../../../src/workers/stream-worker-pool.ts";
 import { StreamWorker } from "../../../src/workers/worker-thread.ts";
-import { anyRate, countedBytes, failureOf, prepare, RECEIVER, senderTo } from "./streams.ts";
+import { anyRate, countedBytes, ELSEWHERE, failureOf, prepare, RECEIVER, senderTo } from "./streams.ts";
 
 const raw: Worker[] = [];
 const pool = new StreamWorkerPool(() => {
@@ -93,9 +93,9 @@ describe("StreamWorker", () => {
     const port = (await receiver.prepared) ?? 0;
     const sender = prepare(two, senderTo(port));
     expect(await sender.prepared).toBeNull();
-    one.start();
-    two.start();
-    expect(await Promise.all([sender.over, receiver.over])).toEqual([{ type: "ended" }, { type: "ended" }]);
+    one.start(null);
+    two.start(null);
+    expect((await Promise.all([sender.over, receiver.over])).map(({ type }) => type)).toEqual(["ended", "ended"]);
     expect(countedBytes(sender.events)).toBeGreaterThan(149_000);
     expect(countedBytes(receiver.events)).toBe(countedBytes(sender.events));
   });
@@ -108,11 +108,11 @@ describe("StreamWorker", () => {
       senderTo((await receiver.prepared) ?? 0, { durationSeconds: 60, intervalSeconds: 0.1 }),
     );
     await sender.prepared;
-    one.start();
-    two.start();
+    one.start(null);
+    two.start(null);
     while (!sender.events.some((event) => event.type === "interval")) await Bun.sleep(10);
     two.stop();
-    expect(await Promise.all([sender.over, receiver.over])).toEqual([{ type: "ended" }, { type: "ended" }]);
+    expect((await Promise.all([sender.over, receiver.over])).map(({ type }) => type)).toEqual(["ended", "ended"]);
   });
 
   test("a Worker that is ended from outside fails its stream, once", async () => {
@@ -121,7 +121,7 @@ describe("StreamWorker", () => {
     await receiver.prepared;
     raw[0]?.terminate();
     expect(await receiver.over).toMatchObject({ type: "failed", code: "internal" });
-    worker.start();
+    worker.start(null);
     worker.stop();
     await Bun.sleep(50);
     expect(receiver.events.filter((event) => event.type === "failed")).toHaveLength(1);
@@ -152,7 +152,7 @@ describe("StreamWorker", () => {
     const port = (await receiver.prepared) ?? 0;
     const told = receiver.events.length;
     worker.dispose();
-    worker.start();
+    worker.start(null);
     worker.stop();
     for (let attempt = 0; ; attempt++) {
       try {
@@ -178,7 +178,7 @@ describe("StreamGroup", () => {
       onInterval: (index) => intervals.push(index),
       onWarning: (message) => warnings.push(message),
       onDebug: (message) => debugs.push(message),
-      onOver: (index, failure) => {
+      onOver: (index, { failure }) => {
         overs.push([index, failure?.code ?? null]);
         if (group.isOver) allOver.resolve();
       },
@@ -210,7 +210,7 @@ describe("StreamGroup", () => {
 
   test("a stream that cannot be prepared rejects with its reason", async () => {
     const { group } = groupOf(await acquire(2));
-    const preparing = group.prepare([RECEIVER, { ...RECEIVER, streamIndex: 1, bindAddress: "192.0.2.1" }]);
+    const preparing = group.prepare([RECEIVER, { ...ELSEWHERE, streamIndex: 1 }]);
     expect(await failureOf(preparing)).toMatchObject({ name: "RperfError", code: "bind-failed" });
     group.dispose();
   });
@@ -239,6 +239,14 @@ describe("StreamGroup", () => {
     for (const worker of workers) worker.event({ type: "prepared", port: 1 });
     await preparing;
     expect([debugs, warnings]).toEqual([["stream 1: as it is"], ["stream 0: not as asked"]]);
+    // A stream that takes the place of the first meets the same refusal: nobody needs to hear of it twice.
+    const again = group.prepare([RECEIVER, RECEIVER]);
+    workers[0]?.event({ type: "warning", message: "not as asked" });
+    workers[1]?.event({ type: "warning", message: "not as asked" });
+    for (const worker of workers) worker.event({ type: "prepared", port: 2 });
+    await again;
+    expect(warnings).toEqual(["stream 0: not as asked", "stream 1: not as asked"]);
+    expect(group.ports).toEqual([2, 2]);
   });
 
   test("stopStream stops that stream alone; dispose tells nothing", async () => {

@@ -1,4 +1,5 @@
 // What the tests of the Workers share: specs, and the events of a stream under way.
+import type { PortRange } from "../../../src/config/types.ts";
 import type { ReceiverSpec, SenderSpec, StreamEvent, StreamSpec } from "../../../src/streams/spec.ts";
 import type { WorkerRequest } from "../../../src/workers/stream-worker-pool.ts";
 import type { StreamWorker } from "../../../src/workers/worker-thread.ts";
@@ -14,24 +15,40 @@ const COMMON = {
   omitSeconds: 0,
   affinityCpu: null,
   offload: "auto",
+  path: {
+    localAddress: null,
+    localPort: 0,
+    device: null,
+    congestion: null,
+    dscp: null,
+    maxSegmentBytes: null,
+  },
 } as const;
+
+const ANY_PORT = { type: "listen", bindAddress: "127.0.0.1", ports: [], firstChoice: 0, peerAddress: null } as const;
 
 export const RECEIVER: ReceiverSpec = {
   ...COMMON,
   role: "receiver",
-  bindAddress: "127.0.0.1",
-  ports: [],
-  firstChoice: 0,
+  endpoint: ANY_PORT,
   bandwidthBytesPerSecond: null,
   receiveBufferBytes: 0,
+  isPatient: false,
 };
+
+/** A receiver on a port of these alone. */
+export function receiverOn(ports: readonly PortRange[], changes: Partial<ReceiverSpec> = {}): ReceiverSpec {
+  return { ...RECEIVER, endpoint: { ...ANY_PORT, ports }, ...changes };
+}
+
+/** One that no system has the address for. */
+export const ELSEWHERE: ReceiverSpec = { ...RECEIVER, endpoint: { ...ANY_PORT, bindAddress: "192.0.2.1" } };
 
 export function senderTo(remotePort: number, changes: Partial<SenderSpec> = {}): SenderSpec {
   return {
     ...COMMON,
     role: "sender",
-    remoteAddress: "127.0.0.1",
-    remotePort,
+    endpoint: { type: "connect", address: "127.0.0.1", port: remotePort },
     bandwidthBytesPerSecond: 500_000,
     durationSeconds: 0.3,
     pacing: "slices",

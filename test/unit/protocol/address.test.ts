@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { formatEndpoint, ipVersionOf, receiverBindAddress, unmapAddress } from "../../../src/control/address.ts";
+import { formatEndpoint, ipVersionOf, receiverBindAddress, unmapAddress } from "../../../src/protocol/address.ts";
 
 test.each([
   ["192.0.2.1", "192.0.2.1"],

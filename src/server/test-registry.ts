@@ -1,0 +1,120 @@
+import type { TestId } from "../protocol/messages.ts";
+import type { Handed } from "../streams/spec.ts";
+
+/** How long the results of a test wait for a client that has lost its connection. */
+const KEEP_MS = 10 * 60_000;
+/** Tests without a client that are remembered at most, and the memory for what they keep: the oldest go first. */
+const MAX_KEPT_TESTS = 1000;
+const MAX_KEPT_BYTES = 32 * 1024 * 1024;
+
+/** A test as the registry knows it. */
+export interface RegisteredTest {
+  /** Whose it is: nobody else may resume it, or send data for it. */
+  readonly remoteAddress: string;
+  readonly keptBytes: number;
+  /** Takes what came to the control port for a stream; false when it does not want it. */
+  take(testId: TestId, streamIndex: number, handed: Handed["family"]): ((handed: Handed) => void) | null;
+  /** It is forgotten: nothing can come for it any more. */
+  expired(): void;
+}
+
+/** Finds a test by the secret of its client, or by the test id that its data bear. */
+export class TestRegistry {
+  readonly #byToken = new Map<string, RegisteredTest>();
+  readonly #byTestId = new Map<string, RegisteredTest>();
+  /** Those that wait for their client, the oldest first. */
+  readonly #kept = new Map<RegisteredTest, Timer>();
+  readonly #keepMs: number;
+
+  constructor(keepMs = KEEP_MS) {
+    this.#keepMs = keepMs;
+  }
+
+  /** Tests that are remembered by their tokens. */
+  get size(): number {
+    return this.#byToken.size;
+  }
+
+  add(test: RegisteredTest, token: string): void {
+    this.#byToken.set(digest(token), test);
+  }
+
+  /** False where the test id is that of other streams, of this test or of another: data could not be told apart. */
+  addData(test: RegisteredTest, testId: TestId): boolean {
+    const key = keyOf(testId);
+    if (this.#byTestId.has(key)) return false;
+    this.#byTestId.set(key, test);
+    return true;
+  }
+
+  /** The test of this token, when `address` is its client's. By digests, whose comparison tells nothing of a token. */
+  resume(token: string, address: string): RegisteredTest | null {
+    const test = this.#byToken.get(digest(token)) ?? null;
+    return test !== null && test.remoteAddress === address ? test : null;
+  }
+
+  /** The way to hand something that came from `address` to a stream; null when there is none. */
+  taker(
+    stream: { readonly testId: TestId; readonly streamIndex: number },
+    family: Handed["family"],
+    address: string,
+  ): ((handed: Handed) => void) | null {
+    const test = this.#byTestId.get(keyOf(stream.testId));
+    if (test === undefined || test.remoteAddress !== address) return null;
+    return test.take(stream.testId, stream.streamIndex, family);
+  }
+
+  /** Keeps what the test has to tell for a while, without its client. */
+  keep(test: RegisteredTest): void {
+    this.#kept.set(
+      test,
+      setTimeout(() => this.#expire(test), this.#keepMs),
+    );
+    this.#kept.get(test)?.unref();
+    this.#makeRoom();
+  }
+
+  /** Its client is back. */
+  release(test: RegisteredTest): void {
+    clearTimeout(this.#kept.get(test));
+    this.#kept.delete(test);
+  }
+
+  remove(test: RegisteredTest): void {
+    this.release(test);
+    for (const map of [this.#byToken, this.#byTestId]) {
+      for (const [key, other] of map) if (other === test) map.delete(key);
+    }
+  }
+
+  /** No timer is left. */
+  clear(): void {
+    for (const timer of this.#kept.values()) clearTimeout(timer);
+    this.#kept.clear();
+    this.#byToken.clear();
+    this.#byTestId.clear();
+  }
+
+  #makeRoom(): void {
+    let bytes = 0;
+    for (const test of this.#kept.keys()) bytes += test.keptBytes;
+    for (const test of this.#kept.keys()) {
+      if (this.#kept.size <= MAX_KEPT_TESTS && bytes <= MAX_KEPT_BYTES) return;
+      bytes -= test.keptBytes;
+      this.#expire(test);
+    }
+  }
+
+  #expire(test: RegisteredTest): void {
+    this.remove(test);
+    test.expired();
+  }
+}
+
+function digest(token: string): string {
+  return new Bun.CryptoHasher("sha256").update(token).digest("hex");
+}
+
+function keyOf(testId: TestId): string {
+  return testId.toHex();
+}
