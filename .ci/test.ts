@@ -5,8 +5,8 @@
 //   bun .ci/test.ts test/unit test/faults the test files below these folders (or these files)
 //
 // Each test file has a process of its own and they run one after the other: what one leaks cannot disturb the next, and
-// no two tests share the machine while they measure.
-import { rmSync } from "node:fs";
+// no two tests share the machine while they measure. Those that do little but wait for deadlines come last, two at a time.
+import { closeSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 
 const ROOT = `${import.meta.dir}/..`;
@@ -14,6 +14,13 @@ const ROOT = `${import.meta.dir}/..`;
 const FILE_LIMIT_MS = 15 * 60_000;
 /** Fast and telling ones first; folders not named here come last, by name. */
 const ORDER = ["test/unit/", "test/golden/", "test/faults/", "test/compiled/", "test/interop/"];
+/** Nothing in these measures; most of their minutes are silences that something is to be found out by. */
+const WAITING: ReadonlySet<string> = new Set([
+  "test/faults/client-trouble.test.ts",
+  "test/faults/nat.test.ts",
+  "test/faults/vanished-peer.test.ts",
+]);
+const WAITING_AT_ONCE = 2;
 
 const CHECKS: readonly (readonly [name: string, command: readonly string[]])[] = [
   ["format", [process.execPath, "fmt", "--check"]],
@@ -26,12 +33,12 @@ const failed: string[] = [];
 const skipped: string[] = [];
 let passes = 0;
 
-function spawn(command: readonly string[]) {
+function spawn(command: readonly string[], output: "inherit" | number = "inherit") {
   return Bun.spawn([...command], {
     cwd: ROOT,
     stdin: "ignore",
-    stdout: "inherit",
-    stderr: "inherit",
+    stdout: output,
+    stderr: output,
     timeout: FILE_LIMIT_MS,
     killSignal: "SIGKILL",
   });
@@ -71,17 +78,11 @@ async function readReport(path: string) {
   return result;
 }
 
-async function runFile(file: string): Promise<void> {
-  const reportPath = `${tmpdir()}/rperf-junit-${process.pid}.xml`;
+async function runFile(file: string, output: "inherit" | number = "inherit"): Promise<void> {
+  const reportPath = `${tmpdir()}/rperf-junit-${process.pid}-${file.replaceAll("/", "-")}.xml`;
   rmSync(reportPath, { force: true });
-  const code = await spawn([
-    process.execPath,
-    "test",
-    "--no-orphans",
-    "--reporter=junit",
-    `--reporter-outfile=${reportPath}`,
-    `./${file}`,
-  ]).exited;
+  const command = [process.execPath, "test", "--no-orphans", "--reporter=junit", `--reporter-outfile=${reportPath}`];
+  const code = await spawn([...command, `./${file}`], output).exited;
   const report = await readReport(reportPath);
   rmSync(reportPath, { force: true });
   passes += report?.passes ?? 0;
@@ -90,6 +91,22 @@ async function runFile(file: string): Promise<void> {
   const count = (report?.passes ?? 0) + (report?.failed.length ?? 0) + (report?.skipped.length ?? 0);
   if (code !== 0 && (report?.failed.length ?? 0) === 0) failed.push(`${file}: the file itself (exit ${code})`);
   else if (count === 0) failed.push(`${file}: holds no test`);
+}
+
+/** Several at a time; what each prints comes whole, when it has ended. */
+async function runTogether(files: readonly string[]): Promise<void> {
+  const queue = [...files];
+  const lane = async (): Promise<void> => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const outputPath = `${tmpdir()}/rperf-output-${process.pid}-${file.replaceAll("/", "-")}.txt`;
+      const output = openSync(outputPath, "w+");
+      await runFile(file, output);
+      closeSync(output);
+      await Bun.write(Bun.stdout, await Bun.file(outputPath).text());
+      rmSync(outputPath, { force: true });
+    }
+  };
+  await Promise.all(Array.from({ length: WAITING_AT_ONCE }, lane));
 }
 
 function rank(file: string): number {
@@ -116,7 +133,8 @@ if (everything || folders.length > 0) {
   const unmatched = folders.filter((part) => !files.some((file) => file === part || file.startsWith(`${part}/`)));
   for (const part of unmatched) failed.push(`${part}: no test file there`);
   if (everything && files.length === 0) failed.push("no test file found");
-  for (const file of files) await runFile(file);
+  for (const file of files) if (!WAITING.has(file)) await runFile(file);
+  await runTogether(files.filter((file) => WAITING.has(file)));
 }
 
 const lines: string[] = [];

@@ -59,10 +59,14 @@ async function expectServesNow({ left, right }: NamespacePair): Promise<void> {
 async function started(server: RunningProcess, clients: number): Promise<void> {
   await eventually(
     "all tests run",
-    () => [...server.stderr.matchAll(/test started/g)].length,
+    () => startedIn(server),
     (count) => count === clients,
     20_000,
   );
+}
+
+function startedIn(server: RunningProcess): number {
+  return [...server.stderr.matchAll(/test started/g)].length;
 }
 
 /** Numbers below 1, the same for the same seed (mulberry32). */
@@ -254,11 +258,15 @@ describeWithNamespaces("the whole link", () => {
   /** Clients that are each at another instant of their test when the link is cut. */
   async function runThroughCut(
     pair: NamespacePair,
+    server: RunningProcess,
     instants: readonly number[],
     cutSeconds: number,
   ): Promise<readonly Run[]> {
+    const before = startedIn(server);
     const cutInMs = (PLANNED_SECONDS + 1) * 1000;
     const cut = Bun.sleep(cutInMs).then(async () => {
+      // The last ones have to have begun, however busy the machine is.
+      await started(server, before + instants.length);
       cutLink(pair);
       const cutAt = wallSeconds();
       await Bun.sleep(cutSeconds * 1000);
@@ -290,8 +298,9 @@ describeWithNamespaces("the whole link", () => {
         for (let cut = 0; cut < CUTS; cut += 1) {
           // 0.5 to 8 s, of each fifth one.
           const cutSeconds = 0.5 + (7.5 * (cut + random())) / CUTS;
-          const instants = Array.from({ length: CLIENTS }, () => random() * PLANNED_SECONDS);
-          const runs = await runThroughCut(pair, instants, cutSeconds);
+          // As planned; those that begin late, on a busy machine, make them a bit later.
+          const instants = Array.from({ length: CLIENTS }, () => random() * (PLANNED_SECONDS - 1));
+          const runs = await runThroughCut(pair, server, instants, cutSeconds);
           await expectServesNow(pair);
           console.log(`cut for ${cutSeconds.toFixed(1)} s: ${distributionOf(runs)}`);
           for (const { document, endedSeconds } of runs) {
@@ -302,9 +311,8 @@ describeWithNamespaces("the whole link", () => {
           all.push(...runs);
         }
         const instants = all.map(({ instantSeconds }) => instantSeconds);
-        expect(instants.filter((seconds) => seconds > 0 && seconds < PLANNED_SECONDS + 0.5)).toHaveLength(
-          CUTS * CLIENTS,
-        );
+        expect(instants.filter((seconds) => seconds > 0)).toHaveLength(CUTS * CLIENTS);
+        expect(instants.filter((seconds) => seconds < PLANNED_SECONDS).length).toBeGreaterThan(0.9 * CUTS * CLIENTS);
         expect(all.filter(({ document }) => document.outages.length > 0).length).toBeGreaterThan(CLIENTS);
         await isBackTo(pair, server, idle, 10_000);
         server.kill("SIGINT");
