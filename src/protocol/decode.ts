@@ -158,12 +158,10 @@ function decodeCompletion(fields: Fields, kind: "done" | "failed", lastStream: n
     role: fields.has("role") ? fields.choice("role", ROLES) : null,
     socket: fields.has("socket") ? decodeSocketFacts(fields.object("socket")) : null,
     message: fields.has("message") ? fields.string("message") : null,
-    totals: fields.has("totals") ? decodeTotals(fields.object("totals")) : NO_TOTALS,
+    totals: decodeTotals(fields.has("totals") ? fields.object("totals") : Fields.of({})),
     sent: fields.has("sent") ? decodeSent(fields.object("sent")) : null,
   };
 }
-
-const NO_TOTALS: SideTotals = { books: null, bufferDrops: null, sendsRefused: null, bytesUndelivered: null };
 
 function decodeSent(fields: Fields): SentTotals {
   const packets = fields.integer("packets", 0, MOST);

@@ -12,6 +12,10 @@ import type { TestId } from "./messages.ts";
 
 export const TEST_ID_BYTES = 16;
 
+export function isSameTest(one: TestId, other: TestId): boolean {
+  return one.every((byte, index) => byte === other[index]);
+}
+
 /** Fills everything behind the first `headerBytes` with the pattern that both families use. */
 export function fillPattern(buffer: Uint8Array, headerBytes: number): void {
   for (let i = headerBytes; i < buffer.length; i++) buffer[i] = i & 0xff;

@@ -29,6 +29,12 @@ export function grantOf(configuration: Configuration, remoteAddress: string): Gr
   };
 }
 
+/** What each stream will carry; 0 = no limit, null = not known. */
+export function rateOf(configuration: Configuration): number | null {
+  if (configuration.role === "upload") return configuration.bandwidthBytesPerSecond;
+  return configuration.extensions?.bandwidthBytesPerSecond ?? null;
+}
+
 /** How long the test is to take; null where an older client does not tell. */
 export function plannedSecondsOf(configuration: Configuration): number | null {
   if (configuration.role === "upload") return configuration.durationSeconds;

@@ -4,11 +4,12 @@ import { runAfter } from "../clock.ts";
 import { messageOf, RperfError } from "../errors.ts";
 import { encodeServerMessage } from "../protocol/encode.ts";
 import type { ClientMessage, Configuration, ResumedPhase, ServerMessage, TestId } from "../protocol/messages.ts";
+import { isSameTest } from "../protocol/tcp-data.ts";
 import { NO_TOTALS } from "../results/types.ts";
 import type { Handed } from "../streams/spec.ts";
 import { type StreamEnd, type StreamFailure, StreamGroup } from "../workers/stream-group.ts";
 import type { SessionContext } from "./context.ts";
-import { answerOf, type Grant, grantOf, newToken, plannedSecondsOf } from "./grant.ts";
+import { answerOf, type Grant, grantOf, newToken, plannedSecondsOf, rateOf } from "./grant.ts";
 import { specsOf } from "./test-streams.ts";
 import { TestLog } from "./test-log.ts";
 import type { RegisteredTest } from "./test-registry.ts";
@@ -157,7 +158,7 @@ export class ServerTest implements RegisteredTest {
   }
 
   take(testId: TestId, streamIndex: number, family: Handed["family"]): ((handed: Handed) => void) | null {
-    const part = this.#parts.find(({ configuration }) => sameId(configuration.testId, testId));
+    const part = this.#parts.find(({ configuration }) => isSameTest(configuration.testId, testId));
     if (part === undefined || !part.grant.singlePort || part.configuration.family !== family) return null;
     // A hello may be said again; a second connection for one stream is another's.
     if (!part.group.isLive(streamIndex) || (family === "tcp" && part.taken.has(streamIndex))) return null;
@@ -407,14 +408,4 @@ function refuseLinkLocal(address: string): void {
   if (!isLinkLocal(address)) return;
   const message = "no reverse test over a link-local address: sockets do not tell the interface it belongs to";
   throw new RperfError("peer-protocol", message);
-}
-
-/** What each stream will carry; 0 = no limit, null = not known. */
-function rateOf(configuration: Configuration): number | null {
-  if (configuration.role === "upload") return configuration.bandwidthBytesPerSecond;
-  return configuration.extensions?.bandwidthBytesPerSecond ?? null;
-}
-
-function sameId(one: TestId, other: TestId): boolean {
-  return one.every((byte, index) => byte === other[index]);
 }

@@ -12,7 +12,7 @@ export interface RegisteredTest {
   /** Whose it is: nobody else may resume it, or send data for it. */
   readonly remoteAddress: string;
   readonly keptBytes: number;
-  /** Takes what came to the control port for a stream; false when it does not want it. */
+  /** The way to hand a stream what came to the control port; null when it does not want it. */
   take(testId: TestId, streamIndex: number, handed: Handed["family"]): ((handed: Handed) => void) | null;
   /** It is forgotten: nothing can come for it any more. */
   expired(): void;

@@ -2,6 +2,7 @@ import type { DatagramReader } from "../../ffi/datagram-reader.ts";
 import { type DirectIo, NOT_NOW } from "../../ffi/direct-io.ts";
 import { RperfError } from "../errors.ts";
 import type { TestId } from "../protocol/messages.ts";
+import { isSameTest } from "../protocol/tcp-data.ts";
 import { decodeHello, encodeHello, type HelloKind } from "../protocol/udp-hello.ts";
 import type { LoopTask, Readiness, StreamLoop } from "./stream-loop.ts";
 
@@ -64,12 +65,7 @@ export function answerHello({ io }: DatagramCalls, fd: number, stream: HelloStre
 /** Whether a datagram is a hello of this kind for this stream. */
 export function isHelloOf(datagram: Uint8Array, { testId, streamIndex }: HelloStream, kind: HelloKind): boolean {
   const hello = decodeHello(datagram);
-  return (
-    hello !== null &&
-    hello.kind === kind &&
-    hello.streamIndex === streamIndex &&
-    testId.every((byte, index) => byte === hello.testId[index])
-  );
+  return hello !== null && hello.kind === kind && hello.streamIndex === streamIndex && isSameTest(testId, hello.testId);
 }
 
 /** Reads what is there, up to a hello of this kind. */
