@@ -1,4 +1,4 @@
-import { MAX_RESUME_TIMEOUT_SECONDS, REPORT_INTERVAL_SECONDS, UNREACHABLE_BYTES_PER_SECOND } from "../config/limits.ts";
+import { REPORT_INTERVAL_SECONDS, UNREACHABLE_BYTES_PER_SECOND } from "../config/limits.ts";
 import type { TestConfig } from "../config/types.ts";
 import { type Configuration, EXTENSION_VERSION, type Extensions, type TestId } from "../protocol/messages.ts";
 import { hasOwnSockets } from "../streams/abilities.ts";
@@ -38,14 +38,13 @@ export function configurationOf(config: TestConfig, testId: TestId, receiverPort
 
 function offerOf(config: TestConfig) {
   const { omitSeconds, offload, family, congestion, dscp, maxSegmentBytes, intervalSeconds } = config;
-  const resumeSeconds = Math.min(config.resumeTimeoutSeconds, MAX_RESUME_TIMEOUT_SECONDS);
   return {
     version: EXTENSION_VERSION,
     omitSeconds,
     offload,
     accounting: family === "udp",
     singlePort: config.singlePort && hasOwnSockets(),
-    resumeTimeoutSeconds: resumeSeconds === 0 ? null : resumeSeconds,
+    resumeTimeoutSeconds: config.resumeTimeoutSeconds || null,
     intervalSeconds,
     path: { congestion, dscp, maxSegmentBytes },
   };

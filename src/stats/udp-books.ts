@@ -1,5 +1,5 @@
 /**
- * The final account of a UDP stream, or of several, without what `--omit` leaves out. Where the sender's count is known,
+ * The final account of a UDP stream, without what `--omit` leaves out. Where the sender's count is known,
  * packetsSent = packetsUnique + packetsLost.
  */
 export interface UdpBooks {
@@ -31,35 +31,6 @@ export interface LossBursts {
   readonly longestPackets: number;
   /** Null without loss. */
   readonly meanPackets: number | null;
-}
-
-/** The books of several streams as one; sent is unknown where it is of any of them. */
-export function sumBooks(streams: readonly UdpBooks[]): UdpBooks {
-  const sum = (countOf: (books: UdpBooks) => number): number =>
-    streams.reduce((total, books) => total + countOf(books), 0);
-  const longest = (lengthOf: (books: UdpBooks) => number): number => Math.max(0, ...streams.map(lengthOf));
-  const reordered = sum(({ reordering }) => reordering.packets);
-  const extents = sum(({ reordering }) => reordering.packets * (reordering.meanExtentPackets ?? 0));
-  const burstCount = sum(({ bursts }) => bursts.count);
-  const burstPackets = sum(({ bursts }) => bursts.count * (bursts.meanPackets ?? 0));
-  const isSentKnown = streams.every((books) => books.packetsSent !== null);
-  return {
-    packetsSent: isSentKnown ? sum((books) => books.packetsSent ?? 0) : null,
-    packetsUnique: sum((books) => books.packetsUnique),
-    packetsLost: sum((books) => books.packetsLost),
-    packetsDuplicated: sum((books) => books.packetsDuplicated),
-    packetsStray: sum((books) => books.packetsStray),
-    reordering: {
-      packets: reordered,
-      maxExtentPackets: longest(({ reordering }) => reordering.maxExtentPackets),
-      meanExtentPackets: mean(extents, reordered),
-    },
-    bursts: {
-      count: burstCount,
-      longestPackets: longest(({ bursts }) => bursts.longestPackets),
-      meanPackets: mean(burstPackets, burstCount),
-    },
-  };
 }
 
 /** Null of nothing. */
