@@ -16,6 +16,8 @@ export const darwin: Platform = {
   },
   unsentLimitOption: 0x201,
   hasThreadAffinity: false,
+  // sys/resource.h.
+  openFilesLimit: 8,
   directIo: null,
   rawSockets: null,
   path: null,

@@ -18,6 +18,13 @@ const AFFINITY_SYMBOLS = {
   sched_getaffinity: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
 } as const;
 
+const RESOURCE_SYMBOLS = {
+  /** getrlimit(2): resource, struct rlimit *limit */
+  getrlimit: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
+  /** setrlimit(2): resource, const struct rlimit *limit */
+  setrlimit: { args: [FFIType.i32, FFIType.ptr], returns: FFIType.i32 },
+} as const;
+
 const DIRECT_IO_SYMBOLS = {
   /** send(2): fd, const void *buffer, size_t length, flags. No call here moves 2 GiB: the result fits. */
   send: { args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32], returns: FFIType.i32 },
@@ -53,6 +60,11 @@ const RAW_SOCKET_SYMBOLS = {
   getsockname: { args: [FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
   /** getpeername(2): fd, struct sockaddr *address, socklen_t *length */
   getpeername: { args: [FFIType.i32, FFIType.ptr, FFIType.ptr], returns: FFIType.i32 },
+  /** sendto(2): fd, const void *buffer, size_t length, flags, const struct sockaddr *address, socklen_t length */
+  sendto: {
+    args: [FFIType.i32, FFIType.ptr, FFIType.u64, FFIType.i32, FFIType.ptr, FFIType.u32],
+    returns: FFIType.i32,
+  },
   /** close(2): fd */
   close: { args: [FFIType.i32], returns: FFIType.i32 },
   /** poll(2): struct pollfd *fds, nfds_t count, timeout in ms */
@@ -65,20 +77,35 @@ const RAW_SOCKET_SYMBOLS = {
   if_indextoname: { args: [FFIType.u32, FFIType.ptr], returns: FFIType.ptr },
 } as const;
 
+/** Bun compiles a bit of code for each symbol, for each thread, and keeps it behind the thread's end (1.4.5). */
+const closings: (() => void)[] = [];
+
+/** Frees what was opened on this thread. No call may follow: the thread must end at once. */
+export function closeLibraries(): void {
+  for (const close of closings.splice(0)) close();
+}
+
 /** Opens libc with the given symbols by the first name that works; every Worker has a handle of its own. */
 function open<Symbols extends Parameters<typeof dlopen>[1]>(symbols: Symbols) {
   const errnoFunction = platform.errnoFunction;
   if (errnoFunction === null) return null;
   for (const name of platform.libcNames) {
     try {
-      const calls = dlopen(name, symbols).symbols;
-      const errno = dlopen(name, { [errnoFunction]: { args: [], returns: FFIType.ptr } }).symbols[errnoFunction];
-      return { calls, errno: () => errnoAt(errno?.() ?? null) };
+      const library = dlopen(name, symbols);
+      closings.push(() => library.close());
+      return { calls: library.symbols, errno: errnoOf(name, errnoFunction) };
     } catch {
       continue;
     }
   }
   return null;
+}
+
+function errnoOf(library: string, name: string): () => number {
+  const opened = dlopen(library, { [name]: { args: [], returns: FFIType.ptr } });
+  closings.push(() => opened.close());
+  const call = opened.symbols[name];
+  return () => errnoAt(call?.() ?? null);
 }
 
 function errnoAt(address: unknown): number {
@@ -93,6 +120,8 @@ function once<T>(make: () => T): () => T {
 
 export const socketCalls = once(() => open(SOCKET_SYMBOLS));
 export const affinityCalls = once(() => (platform.hasThreadAffinity ? open(AFFINITY_SYMBOLS) : null));
+
+export const resourceCalls = once(() => (platform.openFilesLimit === null ? null : open(RESOURCE_SYMBOLS)));
 
 export const directIoCalls = once(() => (platform.directIo === null ? null : open(DIRECT_IO_SYMBOLS)));
 

@@ -20,6 +20,8 @@ export const linux: Platform = {
   },
   unsentLimitOption: 25,
   hasThreadAffinity: true,
+  // include/uapi/asm-generic/resource.h.
+  openFilesLimit: 7,
   // include/linux/socket.h, include/uapi/linux/{udp,fcntl,prctl,time}.h.
   directIo: {
     dontWait: 0x40,
@@ -32,10 +34,12 @@ export const linux: Platform = {
     pacingRate: 47,
     timerSlack: 29,
     wallClock: 0,
+    monotonicClock: 1,
   },
   // include/linux/{socket,net}.h, include/uapi/linux/in6.h.
   rawSockets: {
     families: { ipv4: 2, ipv6: 10 },
+    unixFamily: 1,
     types: { tcp: 1, udp: 2 },
     typeFlags: 0o4000 | 0o2000000,
     reuseAddress: 2,

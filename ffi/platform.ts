@@ -28,6 +28,8 @@ export interface Platform {
   /** Of level IPPROTO_TCP: how many bytes a socket takes beyond what is under way. */
   readonly unsentLimitOption: number | null;
   readonly hasThreadAffinity: boolean;
+  /** RLIMIT_NOFILE of getrlimit(2). */
+  readonly openFilesLimit: number | null;
   /** Input and output on the descriptors of Bun's sockets, past Bun. */
   readonly directIo: DirectIoNumbers | null;
   /** Sockets made past Bun. */
@@ -56,13 +58,16 @@ export interface DirectIoNumbers {
   readonly pacingRate: number;
   /** PR_SET_TIMERSLACK of prctl(2). */
   readonly timerSlack: number;
-  /** CLOCK_REALTIME of clock_gettime(2). */
+  /** CLOCK_REALTIME and CLOCK_MONOTONIC of clock_gettime(2). */
   readonly wallClock: number;
+  readonly monotonicClock: number;
 }
 
 /** What socket(2) and its kind are told, and how an address lies in memory (ffi/socket-address.ts). */
 export interface RawSocketNumbers {
   readonly families: AddressFamilies;
+  /** AF_UNIX; its addresses are those of unix(7), and its datagrams of the type of UDP (SOCK_DGRAM). */
+  readonly unixFamily: number;
   readonly types: { readonly tcp: number; readonly udp: number };
   /** SOCK_NONBLOCK | SOCK_CLOEXEC of socket(2). */
   readonly typeFlags: number;

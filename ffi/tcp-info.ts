@@ -9,8 +9,8 @@ const MOST_BYTES = 256;
  * The fields of struct tcp_info that are told here; host order, which is little-endian wherever Bun runs. The state and
  * the flags before them fill 8 bytes, and the first words up to 104 bytes are of Linux 2.6:
  *
- *   16       24        68       72       80        100            120           128             144
- *   | snd_mss | unacked | rtt µs | rttvar | snd_cwnd | total_retrans | u64 acked | u64 received  | notsent |
+ *   16       24        56                68       72       80        100            120           128             144
+ *   | snd_mss | unacked | last_ack_recv ms | rtt µs | rttvar | snd_cwnd | total_retrans | u64 acked | u64 received  | notsent |
  *
  *   148        160                 192         200          208             216
  *   | min_rtt µs | u64 delivery rate | delivered | u64 sent   | u64 retrans    |
@@ -18,6 +18,7 @@ const MOST_BYTES = 256;
 const WORDS = {
   sendSegmentBytes: 16,
   unackedSegments: 24,
+  sinceAckMilliseconds: 56,
   rttMicroseconds: 68,
   rttVariationMicroseconds: 72,
   congestionWindowSegments: 80,
@@ -35,7 +36,8 @@ const LONG_WORDS = {
 
 /**
  * What the kernel tells of a connection, each null where it is too old to tell it. `ackedBytes` counts the SYN of the
- * side that connected, and a FIN, as one byte each, `sentBytes` counts neither, but what was sent again too.
+ * side that connected, and a FIN, as one byte each, `sentBytes` counts neither, but what was sent again too. Every segment
+ * of a peer's acknowledges, an answer to a keepalive too: `sinceAckMilliseconds` is how long ago its system was heard of.
  */
 export type TcpInfo = Readonly<Record<keyof typeof WORDS | keyof typeof LONG_WORDS, number | null>>;
 
@@ -59,6 +61,7 @@ export function decodeTcpInfo(bytes: Uint8Array): TcpInfo {
   return {
     sendSegmentBytes: word(WORDS.sendSegmentBytes),
     unackedSegments: word(WORDS.unackedSegments),
+    sinceAckMilliseconds: word(WORDS.sinceAckMilliseconds),
     rttMicroseconds: word(WORDS.rttMicroseconds),
     rttVariationMicroseconds: word(WORDS.rttVariationMicroseconds),
     congestionWindowSegments: word(WORDS.congestionWindowSegments),

@@ -11,6 +11,7 @@ export const unsupported: Platform = {
   keepalive: null,
   unsentLimitOption: null,
   hasThreadAffinity: false,
+  openFilesLimit: null,
   directIo: null,
   rawSockets: null,
   path: null,

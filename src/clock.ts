@@ -6,13 +6,18 @@ export interface Clock {
   wallSecondsOf(monotonicSeconds: number): number;
 }
 
+/** The system's, for those who need no wall clock. */
+export function monotonicSeconds(): number {
+  return performance.now() / 1000;
+}
+
 /** The system's clock, its wall anchor taken now. */
 export function systemClock(): Clock {
-  const anchorMonotonicSeconds = performance.now() / 1000;
+  const anchorMonotonicSeconds = monotonicSeconds();
   const anchorWallSeconds = Date.now() / 1000;
   return {
-    monotonicSeconds: () => performance.now() / 1000,
-    wallSecondsOf: (monotonicSeconds) => anchorWallSeconds + (monotonicSeconds - anchorMonotonicSeconds),
+    monotonicSeconds,
+    wallSecondsOf: (seconds) => anchorWallSeconds + (seconds - anchorMonotonicSeconds),
   };
 }
 

@@ -7,6 +7,8 @@
  * - `offload-refused`: the system refuses the UDP offload that was asked for.
  * - `option-refused`: the system refuses a socket option that was asked for: address, interface, congestion control, DSCP,
  *   segment size or source port.
+ * - `tls-failed`: no TLS connection, or not with a server that is to be trusted.
+ * - `auth-failed`: the server did not prove that it has the client's key.
  * - `peer-refused`: the peer answered with an error message of its own.
  * - `peer-protocol`: the peer sent what the protocol does not allow, or is no rperf at all.
  * - `peer-lost`: the control connection ended or fell silent.
@@ -14,6 +16,7 @@
  * - `resume-refused`: the server answers, but holds no result to resume under the token.
  * - `stream-failed`: a data stream could not be opened, or broke.
  * - `stream-silent`: a receiver saw no data for too long.
+ * - `pid-file`: the file cannot be written, or names a server that runs.
  * - `stopped`: this side was asked to stop.
  * - `internal`: a defect of rperf.
  */
@@ -28,6 +31,8 @@ export type ErrorCode =
   | "bind-failed"
   | "offload-refused"
   | "option-refused"
+  | "tls-failed"
+  | "auth-failed"
   | "peer-refused"
   | "peer-protocol"
   | "peer-lost"
@@ -35,6 +40,7 @@ export type ErrorCode =
   | "resume-refused"
   | "stream-failed"
   | "stream-silent"
+  | "pid-file"
   | "stopped"
   | "internal";
 

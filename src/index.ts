@@ -14,7 +14,9 @@ import { spawnWorker } from "./spawn-worker.ts";
 import { StreamWorkerPool } from "./workers/stream-worker-pool.ts";
 
 export type { ClientEvent } from "./client/events.ts";
-export type { ServerOptions } from "./config/server-config.ts";
+export type { ClassOptions, IdentityOptions } from "./config/class-options.ts";
+export type { AuthMode, ClassLimits, IdentityRule, Policy, TestDirection } from "./config/policy.ts";
+export { makePolicy, type ServerOptions } from "./config/server-config.ts";
 export type { TestOptions } from "./config/test-config.ts";
 export type { DialMode, OffloadMode, Pacing, PortPools, PortRange, TestConfig, WriteSize } from "./config/types.ts";
 export { type ErrorCode, RperfError } from "./errors.ts";
@@ -43,6 +45,7 @@ export interface ClientRun {
 
 /** How to run a server. */
 export interface ServerRun {
+  /** Called as things happen; what it throws comes back to it as an `internal-error`, and disturbs no client. */
   readonly onEvent?: (event: ServerEvent) => void;
 }
 

@@ -18,26 +18,48 @@ const BITS_PER_BYTE = 8;
 const SIGNIFICANT_DIGITS = 4;
 const MAX_DECIMALS = 6;
 
+/** Bytes in one unit of each suffix of an amount: decimal, as those of a rate. */
+const AMOUNT_PER_SUFFIX: Readonly<Record<string, number>> = { "": 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
+
 /**
- * Reads a bandwidth such as `125000`, `1m` or `0.5G` and gives whole bytes per second.
+ * Reads a bandwidth such as `125000`, `1m` or `0.5G` and gives whole bytes per second; `name` is what to blame.
  * Only plain decimals are taken: no sign, no exponent, no spaces.
  */
-export function parseBandwidth(text: string): number {
-  const [, digits, suffix] = /^(\d+(?:\.\d*)?|\.\d+)([kmgKMG]?)$/.exec(text) ?? [];
-  const scale = BYTES_PER_SUFFIX[suffix ?? ""];
-  if (digits === undefined || scale === undefined) {
-    throw new RperfError(
-      "usage",
-      `--bandwidth must be a number of bytes/s, or of bits with k, m or g, or of bytes with K, M or G, not "${text}"`,
-    );
+export function parseBandwidth(text: string, name = "--bandwidth"): number {
+  const exact = parseSuffixed(text, BYTES_PER_SUFFIX);
+  if (exact === null) {
+    const allowed = "a number of bytes/s, or of bits with k, m or g, or of bytes with K, M or G";
+    throw new RperfError("usage", `${name} must be ${allowed}, not "${text}"`);
   }
-  const exact = Number(digits) * scale;
   const bytesPerSecond = Math.round(exact);
   // 0 means unlimited, so a rate must not become 0 by rounding.
   if (exact > 0 && bytesPerSecond === 0) {
-    throw new RperfError("usage", `--bandwidth must be 0 (unlimited) or at least 1 byte/s, not "${text}"`);
+    throw new RperfError("usage", `${name} must be 0 (unlimited) or at least 1 byte/s, not "${text}"`);
   }
   return bytesPerSecond;
+}
+
+/** Reads an amount of data such as `5000000`, `1.5G` or `2T` and gives whole bytes; `name` is what to blame. */
+export function parseBytes(text: string, name: string): number {
+  const bytes = parseSuffixed(text, AMOUNT_PER_SUFFIX);
+  if (bytes !== null) return Math.round(bytes);
+  throw new RperfError("usage", `${name} must be a number of bytes, or of them with K, M, G or T, not "${text}"`);
+}
+
+/** A plain decimal and one of the suffixes; null for anything else. */
+function parseSuffixed(text: string, perSuffix: Readonly<Record<string, number>>): number | null {
+  const [, digits, suffix] = /^(\d+(?:\.\d*)?|\.\d+)([A-Za-z]?)$/.exec(text) ?? [];
+  const scale = suffix !== undefined && Object.hasOwn(perSuffix, suffix) ? perSuffix[suffix] : undefined;
+  return digits === undefined || scale === undefined ? null : Number(digits) * scale;
+}
+
+/** Whole bytes per second as `parseBandwidth` reads them: in bits where that is shorter. */
+export function formatBandwidth(bytesPerSecond: number): string {
+  for (const suffix of ["g", "m", "k"]) {
+    const text = `${bytesPerSecond / (BYTES_PER_SUFFIX[suffix] ?? 1)}${suffix}`;
+    if (/^[1-9]\d*(\.\d{1,2})?[a-z]$/.test(text) && parseBandwidth(text) === bytesPerSecond) return text;
+  }
+  return String(bytesPerSecond);
 }
 
 function megabitsFromBytes(bytes: number): number {

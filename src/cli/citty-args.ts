@@ -1,5 +1,5 @@
 import type { ArgsDef } from "citty";
-import type { OptionSpec } from "./options.ts";
+import type { OptionSpec } from "./option-spec.ts";
 
 /** citty's definitions of a table. It applies no defaults: those are of `config/`, and of the help only as text. */
 export function cittyArgs(specs: readonly OptionSpec[]): ArgsDef {

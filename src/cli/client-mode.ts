@@ -17,11 +17,12 @@ type ClientInvocation = Extract<Invocation, { mode: "client" }>;
 export async function runClientMode(invocation: ClientInvocation, io: Io): Promise<number> {
   const interrupted = listenForInterrupts();
   const { format, isDebug } = invocation;
+  const { level, format: style } = invocation.log;
   const progress = io.err.isTerminal ? await loadProgress(format, io) : null;
   const reporter = await loadReporter(format, isDebug, io, progress);
   const log = createLog({
-    // What happens in good order is told by the results.
-    level: isDebug ? "debug" : "warn",
+    level,
+    style,
     colour: io.err.hasColour,
     write(text) {
       progress?.clear();
@@ -90,6 +91,10 @@ function clientEventHandler(reporter: Reporter, progress: Progress | null, log: 
         test = event;
         log.debug(`connected to ${event.address} port ${event.port}`);
         return;
+      case "queued":
+        log.warn(queuedLine(event.place, event.waitSeconds));
+        reporter.queued?.(event.place, event.waitSeconds);
+        return;
       case "started":
         if (test === null) return;
         reporter.started(test);
@@ -121,6 +126,18 @@ function clientEventHandler(reporter: Reporter, progress: Progress | null, log: 
         return;
     }
   };
+}
+
+function queuedLine(place: number, waitSeconds: number | null): string {
+  const expected = waitSeconds === null ? "" : `, about ${waitSeconds} s`;
+  return `waiting for a place: ${ordinal(place)} in the queue${expected}`;
+}
+
+/** 1st, 2nd, 3rd, 4th, 11th, 21st … */
+function ordinal(place: number): string {
+  const isTeen = place % 100 >= 11 && place % 100 <= 13;
+  const suffix = isTeen ? "th" : (["th", "st", "nd", "rd"][place % 10] ?? "th");
+  return `${place}${suffix}`;
 }
 
 function reasonOf(error: unknown): NonNullable<Reason> {

@@ -6,6 +6,11 @@ export const FORMATS = ["json", "megabit", "megabyte"] as const satisfies readon
 
 export type Format = (typeof FORMATS)[number];
 
+/** How the log is written. */
+export const LOG_FORMATS = ["text", "json"] as const;
+
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
 /** What a client prints: with `json-stream` one object a line as things happen. */
 export type ClientFormat = Format | "json-stream";
 

@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
-import { type OptionSpec, ROOT_OPTIONS, SELFTEST_OPTIONS } from "./options.ts";
+import type { OptionSpec } from "./option-spec.ts";
+import { KEYGEN_OPTIONS, PRINT_OPTIONS, ROOT_OPTIONS, SELFTEST_OPTIONS } from "./options.ts";
 
 const COLUMNS = 80;
 const INDENT = "  ";
@@ -8,7 +9,13 @@ const INDENT = "  ";
 export function rootHelp(colour: boolean): string {
   return render(colour, {
     title: "rperf measures TCP and UDP throughput, loss and jitter between two hosts.",
-    usage: ["rperf -s [options]", "rperf -c HOST [options]", "rperf selftest [options]"],
+    usage: [
+      "rperf -s [options]",
+      "rperf -c HOST [options]",
+      "rperf selftest [options]",
+      "rperf keygen [options]",
+      "rperf print systemd",
+    ],
     specs: ROOT_OPTIONS,
     examples: [
       ["rperf -s", "serve on port 5199"],
@@ -34,6 +41,31 @@ export function selftestHelp(colour: boolean): string {
       ["rperf selftest -f json", "for a program to read"],
     ],
     closing: "Exit status: 0 when all tests completed, 2 wrong usage, 3 a second interrupt, 4 otherwise.",
+  });
+}
+
+/** What `rperf print systemd --help` prints. */
+export function printHelp(colour: boolean): string {
+  return render(colour, {
+    title: "rperf print systemd prints a unit that serves as a service of systemd, in a sandbox, on stdout.",
+    usage: ["rperf print systemd"],
+    specs: PRINT_OPTIONS,
+    examples: [["rperf print systemd > /etc/systemd/system/rperf.service", "then systemctl daemon-reload"]],
+    closing: "Options of the server belong behind -s in its ExecStart. Exit status: 0 success, 2 wrong usage.",
+  });
+}
+
+/** What `rperf keygen --help` prints. */
+export function keygenHelp(colour: boolean): string {
+  return render(colour, {
+    title: "rperf keygen makes a key for a server and its clients, and prints it: a line of a key file (--key-file).",
+    usage: ["rperf keygen [options]"],
+    specs: KEYGEN_OPTIONS,
+    examples: [
+      ["(umask 077; rperf keygen --id probe >> keys)", "one more key in a file that only its owner can read"],
+      ['RPERF_KEY="$(rperf keygen)"', "or in the environment"],
+    ],
+    closing: "The secret has 32 random bytes. Exit status: 0, or 2 for wrong usage.",
   });
 }
 

@@ -1,17 +1,24 @@
 import { parseAffinity } from "../config/affinity.ts";
 import { type NumberRule, parseNumber } from "../config/checks.ts";
-import { OFFLOAD_MODES } from "../config/choices.ts";
+import { AUTH_MODES, OFFLOAD_MODES } from "../config/choices.ts";
 import { DEFAULT_SELFTEST_SECONDS } from "../config/defaults.ts";
 import { parseDscp } from "../config/dscp.ts";
+import { isKeyId, KEY_VARIABLE } from "../config/keys.ts";
 import { parseClientPorts } from "../config/local-end.ts";
 import { parsePortPool, POOL_NAMES, type PortPoolsOptions } from "../config/port-pool.ts";
+import { MAX_KEY_ID_CHARACTERS } from "../config/limits.ts";
 import { makeServerConfig, SERVER_RULES, type ServerOptions } from "../config/server-config.ts";
 import { makeTestConfig, TEST_RULES, type TestOptions } from "../config/test-config.ts";
+import { parseFingerprint, type TlsIdentity, type TlsTrust } from "../config/tls.ts";
 import type { PortRange } from "../config/types.ts";
 import { RperfError } from "../errors.ts";
 import { parseBandwidth } from "../units.ts";
-import { type ClientFormat, clientFormatOf, type Format, formatOf } from "./format.ts";
-import { type OptionSpec, ROOT_OPTIONS, type SELFTEST_OPTIONS, type ValuedName } from "./options.ts";
+import { LOG_LEVELS, type LogLevel } from "../log.ts";
+import { type ClientFormat, clientFormatOf, type Format, formatOf, LOG_FORMATS, type LogFormat } from "./format.ts";
+import { operationOf, type ServerOperation } from "./operation.ts";
+import { firstKey, readKeys, readSecret, readText } from "./security-files.ts";
+import type { OptionSpec, ValuedName } from "./option-spec.ts";
+import { type KEYGEN_OPTIONS, ROOT_OPTIONS, type SELFTEST_OPTIONS } from "./options.ts";
 import type { ParsedOptions } from "./strict-parse.ts";
 
 export type RootParsed = ParsedOptions<typeof ROOT_OPTIONS>;
@@ -24,8 +31,27 @@ export type Invocation =
       readonly options: TestOptions;
       readonly format: ClientFormat;
       readonly isDebug: boolean;
+      readonly log: LogChoice;
     }
-  | { readonly mode: "server"; readonly options: ServerOptions; readonly isDebug: boolean };
+  | {
+      readonly mode: "server";
+      /** By the flags alone. */
+      readonly options: ServerOptions;
+      /** The policy file; null = none. */
+      readonly policyPath: string | null;
+      /** The file of --key-file, whose keys `options` has by now; null = none. */
+      readonly keyPath: string | null;
+      /** Only tells what it would do. */
+      readonly isCheck: boolean;
+      readonly operation: ServerOperation;
+      readonly log: LogChoice;
+    };
+
+/** How stderr is written. */
+export interface LogChoice {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+}
 
 export interface SelftestInvocation {
   readonly durationSeconds: number;
@@ -46,17 +72,29 @@ export function invocationOf(parsed: RootParsed): Invocation {
     throw new RperfError("usage", "use -s to serve or -c HOST to test; see --help");
   }
   refuseOthersOptions(parsed, isServer ? "client" : "server");
-  const isDebug = parsed.isOn("debug");
   if (isServer) {
+    const operation = operationOf(parsed);
     const options = serverOptions(parsed);
-    makeServerConfig(options);
-    return { mode: "server", options, isDebug };
+    const policyPath = parsed.value("config") ?? null;
+    // With a file, whether they are good shows with what it says.
+    if (policyPath === null) makeServerConfig(options);
+    const keyPath = parsed.value("key-file") ?? null;
+    const isCheck = parsed.isOn("check-config");
+    return { mode: "server", options, policyPath, keyPath, isCheck, operation, log: logChoice(parsed, "info") };
   }
   const options = testOptions(parsed);
   // Refused here, before anything is loaded; the library makes its own of them and tells the warnings.
   makeTestConfig(options);
   const format = clientFormatOf(parsed.value("format"), parsed.isOn("json-stream"));
-  return { mode: "client", options, format, isDebug };
+  // What happens in good order is told by the results.
+  return { mode: "client", options, format, isDebug: parsed.isOn("debug"), log: logChoice(parsed, "warn") };
+}
+
+/** The id of the key to make. */
+export function keyIdOf(parsed: ParsedOptions<typeof KEYGEN_OPTIONS>): string | null {
+  const id = parsed.value("id") ?? null;
+  if (id === null || isKeyId(id)) return id;
+  throw new RperfError("usage", `--id must be 1 to ${MAX_KEY_ID_CHARACTERS} of A-Z a-z 0-9 . _ -, not "${id}"`);
 }
 
 export function selftestInvocationOf(parsed: ParsedOptions<typeof SELFTEST_OPTIONS>): SelftestInvocation {
@@ -83,10 +121,37 @@ function serverOptions(parsed: RootParsed): ServerOptions {
     // Unlike the library, the command line has no use for "any free port".
     port: number("port", TEST_RULES.port),
     clientLimit: number("client-limit", SERVER_RULES.clientLimit),
+    queueLimit: number("queue", SERVER_RULES.queueLimit),
+    allowsLowPorts: parsed.isOn("allow-low-ports"),
     affinity: mapped(parsed.value("affinity"), parseAffinity),
     portPools: portPools(parsed),
     device: parsed.value("bind-dev"),
+    // The strict parse took no other value.
+    auth: AUTH_MODES.find((mode) => mode === parsed.value("auth")),
+    keys: readKeys(parsed.value("key-file"), process.env[KEY_VARIABLE]),
+    tls: tlsIdentity(parsed),
+    isPublic: parsed.isOn("public"),
+    maxTimeSeconds: number("max-time", SERVER_RULES.maxTimeSeconds),
+    maxBytesPerSecond: mapped(parsed.value("max-bandwidth"), (text) => parseBandwidth(text, "--max-bandwidth")),
+    maxStreams: number("max-streams", SERVER_RULES.maxStreams),
+    maxPerAddress: number("max-per-address", SERVER_RULES.maxPerAddress),
   };
+}
+
+function tlsIdentity(parsed: RootParsed): TlsIdentity | null {
+  const [cert, key] = [parsed.value("tls-cert"), parsed.value("tls-key")];
+  if (cert === undefined && key === undefined) return null;
+  if (cert === undefined || key === undefined) {
+    throw new RperfError("usage", "--tls-cert and --tls-key belong together: a certificate and its key");
+  }
+  return { cert: readText("--tls-cert", cert), key: readSecret("--tls-key", key) };
+}
+
+/** Each way to trust a server asks for TLS by itself. */
+function tlsTrust(parsed: RootParsed): TlsTrust | null {
+  const ca = mapped(parsed.value("tls-ca"), (path) => readText("--tls-ca", path)) ?? null;
+  const fingerprint = mapped(parsed.value("tls-fingerprint"), parseFingerprint) ?? null;
+  return parsed.isOn("tls") || ca !== null || fingerprint !== null ? { ca, fingerprint } : null;
 }
 
 function testOptions(parsed: RootParsed): TestOptions {
@@ -117,6 +182,7 @@ function testOptions(parsed: RootParsed): TestOptions {
     singlePort: parsed.isOn("single-port"),
     clientPorts: mapped(parsed.value("client-port"), parseClientPorts),
     resumeTimeoutSeconds: number("resume-timeout", TEST_RULES.resumeTimeoutSeconds),
+    waitSeconds: number("wait", TEST_RULES.waitSeconds),
     localAddress: parsed.value("bind"),
     device: parsed.value("bind-dev"),
     congestion: parsed.value("congestion"),
@@ -124,6 +190,19 @@ function testOptions(parsed: RootParsed): TestOptions {
     maxSegmentBytes: number("mss", TEST_RULES.maxSegmentBytes),
     intervalSeconds: number("interval", TEST_RULES.intervalSeconds),
     title: parsed.value("title"),
+    key: firstKey(readKeys(parsed.value("key-file"), process.env[KEY_VARIABLE])),
+    tls: tlsTrust(parsed),
+  };
+}
+
+function logChoice(parsed: RootParsed, usual: LogLevel): LogChoice {
+  const asked = LOG_LEVELS.find((level) => level === parsed.value("log-level"));
+  if (parsed.isOn("debug") && asked !== undefined && asked !== "debug") {
+    throw new RperfError("usage", `${parsed.typed("debug")} and --log-level ${asked} exclude each other`);
+  }
+  return {
+    level: parsed.isOn("debug") ? "debug" : (asked ?? usual),
+    format: LOG_FORMATS.find((format) => format === parsed.value("log-format")) ?? "text",
   };
 }
 

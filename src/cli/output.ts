@@ -11,6 +11,8 @@ export interface Output {
   readonly failure: string | null;
   /** Columns of the terminal; 0 = not known. */
   columns(): number;
+  /** Characters that were written, and that nobody has read yet. */
+  readonly pendingChars: number;
   write(text: string): void;
   /** Resolves when everything written so far has left the process; never rejects, see `failure`. */
   flush(): Promise<void>;
@@ -28,6 +30,7 @@ type StandardStream = Pick<NodeJS.WriteStream, "isTTY" | "columns" | "on"> & {
 export function createOutput(stream: StandardStream, hasColour: boolean): Output {
   const ended = new AbortController();
   let failure: string | null = null;
+  let pendingChars = 0;
   let lastWrite: Promise<void> = Promise.resolve();
 
   function fail(error: unknown): void {
@@ -44,12 +47,17 @@ export function createOutput(stream: StandardStream, hasColour: boolean): Output
     get failure() {
       return failure;
     },
+    get pendingChars() {
+      return pendingChars;
+    },
     columns: () => stream.columns ?? 0,
     write(text) {
       if (failure !== null) return;
+      pendingChars += text.length;
       // Writes finish in order, so the last one stands for all.
       lastWrite = new Promise((resolve) => {
         stream.write(text, (error) => {
+          pendingChars -= text.length;
           if (error) fail(error);
           resolve();
         });

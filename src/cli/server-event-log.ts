@@ -1,43 +1,53 @@
-import type { Log } from "../log.ts";
+import type { Log, LogLevel } from "../log.ts";
 import type { ServerEvent } from "../server/events.ts";
 
+/** An event as a line for a person, without the client whose it is. */
+export interface EventLine {
+  readonly level: LogLevel;
+  readonly text: string;
+}
+
 /** One line for each event of a server. */
-export function logServerEvent(log: Log, event: ServerEvent): void {
+export function lineOf(event: ServerEvent): EventLine {
   switch (event.type) {
     case "listening":
-      log.info(`listening on ${event.address} port ${event.port}`);
-      return;
+      return { level: "info", text: `listening on ${event.address} port ${event.port}` };
     case "test-configured":
-      log.info(`${event.client}: ${event.family.toUpperCase()} ${event.direction}, ${streams(event.streams)}`);
-      return;
+      return {
+        level: "info",
+        text: `${event.family.toUpperCase()} ${event.direction}, ${streams(event.streams)}`,
+      };
     case "test-started":
-      log.info(`${event.client}: test started`);
-      return;
+      return { level: "info", text: "test started" };
     case "client-lost":
-      log.warn(`${event.client}: ${event.message}; its test goes on`);
-      return;
+      return { level: "warn", text: `${event.message}; its test goes on` };
     case "client-resumed":
-      log.info(`${event.client}: its client is back`);
-      return;
+      return { level: "info", text: "its client is back" };
     case "client-refused":
-      log.warn(`${event.client}: refused: ${event.message}`);
-      return;
+      return { level: "warn", text: `refused: ${event.message}` };
     case "client-ended":
-      log.info(`${event.client}: ended: ${event.message}`);
-      return;
+      return { level: "info", text: `ended: ${event.message}` };
+    case "internal-error":
+      return { level: "error", text: `internal error: ${event.message}` };
     case "warning":
-      log.warn(about(event.client, event.message));
-      return;
+      return { level: "warn", text: event.message };
     case "debug":
-      log.debug(about(event.client, event.message));
-      return;
+      return { level: "debug", text: event.message };
   }
+}
+
+/** A program that reads the log gets the event as it is. */
+export function logServerEvent(log: Log, event: ServerEvent, line = lineOf(event)): void {
+  const client = "client" in event ? event.client : null;
+  const { type, ...fields } = event;
+  log[line.level](client === null ? line.text : `${client}: ${line.text}`, {
+    event: type,
+    client,
+    message: line.text,
+    ...fields,
+  });
 }
 
 function streams(count: number): string {
   return count === 1 ? "1 stream" : `${count} streams`;
-}
-
-function about(client: string | null, message: string): string {
-  return client === null ? message : `${client}: ${message}`;
 }

@@ -1,7 +1,8 @@
 import { parseArgs } from "node:util";
 import { RperfError } from "../errors.ts";
 import { nearest } from "./nearest.ts";
-import { ABSENT_OPTIONS, type OptionSpec, type SwitchName, type ValuedName } from "./options.ts";
+import type { OptionSpec, SwitchName, ValuedName } from "./option-spec.ts";
+import { ABSENT_OPTIONS } from "./options.ts";
 
 /** What a command line gave; only options of the table can be asked for. */
 export interface ParsedOptions<Specs extends readonly OptionSpec[]> {
@@ -99,7 +100,7 @@ function unknownOption(specs: readonly OptionSpec[], typed: string): string {
 }
 
 function strayWord(word: string, words: readonly string[]): string {
-  const near = nearest(word, words);
+  const near = words.find((known) => known.startsWith(`${word} `)) ?? nearest(word, words);
   const hint = near === null ? "every value belongs to an option, see --help" : `the command ${near} comes first`;
   return `unexpected argument "${word}": ${hint}`;
 }

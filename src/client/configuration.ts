@@ -47,6 +47,8 @@ function offerOf(config: TestConfig) {
     resumeTimeoutSeconds: config.resumeTimeoutSeconds || null,
     intervalSeconds,
     path: { congestion, dscp, maxSegmentBytes },
+    waitSeconds: config.waitSeconds || null,
+    auth: null,
   };
 }
 
@@ -118,6 +120,6 @@ export function receiverSpec(commons: StreamCommons): ReceiverSpec {
 
 /** What a receiver goes by that may have been made ready before the server answered. */
 export function receiverTerms({ family }: TestConfig, granted: Extensions): StartTerms {
-  const isPatient = family === "udp" ? granted.accounting : granted.resumeToken !== null;
+  const isPatient = family === "udp" ? granted.accounting : granted.resume !== null;
   return { isPatient, intervalSeconds: granted.intervalSeconds };
 }

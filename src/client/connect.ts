@@ -8,6 +8,7 @@ import { type ChannelEvents, channelSocketHandlers, ControlChannel } from "../co
 import { type ErrorCode, messageOf, RperfError, systemCodeOf } from "../errors.ts";
 import { hasOwnSockets } from "../streams/abilities.ts";
 import { openConnection } from "../streams/tcp-connection.ts";
+import { type Handshake, handshakeOf, tlsOptions, verifyServer } from "./tls.ts";
 
 const RESOLVE_TIMEOUT_MS = 5000;
 /** How long addresses that do not answer are tried; each try takes CONNECT_TIMEOUT_SECONDS. */
@@ -48,8 +49,8 @@ async function lookUp(host: string): Promise<readonly string[]> {
   }
 }
 
-/** What the control connection's socket is bound to. */
-export type ControlPath = Pick<TestConfig, "localAddress" | "device">;
+/** What the control connection's socket is bound to, and whom it is to reach. */
+export type ControlPath = Pick<TestConfig, "localAddress" | "device" | "host" | "tls">;
 
 /** Where the control connection was made to. */
 export interface ControlConnection<Events extends ChannelEvents> {
@@ -60,7 +61,7 @@ export interface ControlConnection<Events extends ChannelEvents> {
 
 /**
  * Tries each address in turn, and all of them again where none answers in time: a link may lose much. Throws what the last
- * one answered: `connect-refused`, `-timeout` or `-failed`.
+ * one answered: `connect-refused`, `-timeout`, `-failed` or `tls-failed`.
  */
 export async function connectControl<Events extends ChannelEvents>(
   addresses: readonly string[],
@@ -83,7 +84,7 @@ export async function connectControl<Events extends ChannelEvents>(
   }
 }
 
-/** One attempt at one address. Throws `connect-refused`, `-timeout`, `-failed` or `bind-failed`. */
+/** One attempt at one address. Throws `connect-refused`, `-timeout`, `-failed`, `bind-failed` or `tls-failed`. */
 export async function connectOnce(
   address: string,
   port: number,
@@ -106,20 +107,29 @@ async function connectTo(
   events: ChannelEvents,
 ): Promise<ControlChannel> {
   let isGivenUp = false;
+  const { tls, host } = path;
+  const shaken = Promise.withResolvers<Handshake>();
   const target = await targetOf(address, port, path);
   const connecting = Bun.connect<ControlChannel>({
     ...target,
+    ...(tls === null ? {} : { tls: tlsOptions(tls, host) }),
     socket: {
       ...channelSocketHandlers,
+      handshake: (socket, isGood, error) => {
+        const handshake = handshakeOf(socket, isGood, error);
+        shaken.resolve(handshake);
+        socket.data.handshaken(handshake.isDone, error);
+      },
       open: (socket) => {
         // One that opens after all must not speak for the one that took its place.
-        const channel = new ControlChannel(socket, isGivenUp ? NO_EVENTS : events);
+        const channel = new ControlChannel(socket, isGivenUp ? NO_EVENTS : events, tls !== null);
         if (isGivenUp) channel.close();
       },
     },
   });
   try {
     const socket = await withDeadline(connecting, CONNECT_TIMEOUT_SECONDS * 1000);
+    if (tls !== null) await verifyServer(socket, shaken.promise, { trust: tls, where: formatEndpoint(address, port) });
     return socket.data;
   } catch (error) {
     isGivenUp = true;

@@ -11,6 +11,8 @@ export type ClientEvent =
       readonly port: number;
       readonly ipVersion: 4 | 6;
     }
+  /** The server is full, and the test waits: 1 = next, and seconds as expected, null = not known. */
+  | { readonly type: "queued"; readonly place: number; readonly waitSeconds: number | null }
   | { readonly type: "started" }
   | {
       readonly type: "interval";

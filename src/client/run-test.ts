@@ -1,15 +1,16 @@
 import { REPORT_INTERVAL_SECONDS } from "../config/limits.ts";
 import type { TestConfig } from "../config/types.ts";
 import { RperfError, systemCodeOf } from "../errors.ts";
-import type { Extensions } from "../protocol/messages.ts";
+import type { Extensions, TestId } from "../protocol/messages.ts";
 import type { TestResult } from "../results/types.ts";
 import type { Endpoint } from "../streams/spec.ts";
-import { CpuDealer, PortDealer } from "../workers/dealers.ts";
+import { CpuDealer, type PortChoice, PortDealer } from "../workers/dealers.ts";
 import type { StreamWorker } from "../workers/worker-thread.ts";
 import { configurationOf, receiverSpec, senderSpec } from "./configuration.ts";
 import type { TestDependencies } from "./dependencies.ts";
 import type { DirectionRun } from "./direction-run.ts";
 import type { ClientEvent } from "./events.ts";
+import type { Queued } from "./inbox.ts";
 import { directionsOf, featuresOf, RunningTest } from "./running-test.ts";
 import { ServerLink } from "./server-link.ts";
 
@@ -44,17 +45,22 @@ function isOfLink(error: RperfError, attemptMs: number): boolean {
 }
 
 /** One attempt; gives the error when it did not come to the test's begin. */
-async function attemptTest(config: TestConfig, dependencies: TestDependencies): Promise<TestResult | RperfError> {
+async function attemptTest(given: TestConfig, dependencies: TestDependencies): Promise<TestResult | RperfError> {
   const { emit } = dependencies;
+  // Only the link needs the key; events and results go who knows where.
+  const config = { ...given, key: null };
   const cpus = new CpuDealer(config.affinity, (message) => emit({ type: "warning", message }));
   const { parallel, bandwidthBytesPerSecond: streamBytesPerSecond } = config;
   const streams = parallel * directionsOf(config).length;
-  const acquiring = dependencies.pool.acquire({ streams, cpus: cpus.size, streamBytesPerSecond });
+  const request = { streams, cpus: cpus.size, streamBytesPerSecond };
+  const acquiring = dependencies.pool.acquire(request, dependencies.signal);
+  // Looked at once there is a server.
+  acquiring.catch(() => {});
   const { interrupted, forget } = listenFor(dependencies.signal);
-  const opening = ServerLink.open(config);
+  const opening = ServerLink.open(given);
   try {
     const link = await Promise.race([opening, interrupted]);
-    const test = new RunningTest(config, link, await acquiring, dependencies);
+    const test = new RunningTest(config, link, await Promise.race([acquiring, interrupted]), dependencies);
     await Promise.race([prepare({ link, config, test, cpus, emit }), interrupted]);
     return await test.run();
   } catch (error) {
@@ -124,11 +130,18 @@ function tellFeatures(config: TestConfig, test: RunningTest, emit: (event: Clien
   }
 }
 
+function tellQueued(emit: (event: ClientEvent) => void): (message: Queued) => void {
+  return ({ place, waitSeconds }) => emit({ type: "queued", place, waitSeconds });
+}
+
 /** The server opens receivers, then this side makes its senders ready. */
-async function prepareForward({ link, cpus }: Preparation, direction: DirectionRun): Promise<void> {
+async function prepareForward({ link, cpus, emit }: Preparation, direction: DirectionRun): Promise<void> {
   const { config, group } = direction;
-  const testId = newTestId();
-  const { streamPorts, extensions: granted } = await link.configure(configurationOf(config, testId, []));
+  const {
+    streamPorts,
+    extensions: granted,
+    testId,
+  } = await link.configure(configurationOf(config, newTestId(), []), tellQueued(emit));
   direction.granted = granted;
   await group.prepare(
     streamPorts.map((port, streamIndex) => {
@@ -147,31 +160,35 @@ function endpointOf({ address }: ServerLink, port: number, granted: Extensions |
  * This side opens its receivers, as an original server needs them; one of ours may say then that it is to be dialled, and
  * receivers that do so take their places.
  */
-async function prepareReverse({ link, cpus }: Preparation, direction: DirectionRun): Promise<void> {
+async function prepareReverse({ link, cpus, emit }: Preparation, direction: DirectionRun): Promise<void> {
   const { config, group } = direction;
-  const testId = newTestId();
+  const ownTestId = newTestId();
   const pools = new PortDealer(config.portPools);
   const affinityCpus = Array.from({ length: config.parallel }, () => cpus.next());
-  const specs = (granted: Extensions | null, endpointAt: (streamIndex: number) => Endpoint) =>
+  const specs = (testId: TestId, granted: Extensions | null, endpointAt: (streamIndex: number) => Endpoint) =>
     affinityCpus.map((affinityCpu, streamIndex) => {
       const endpoint = endpointAt(streamIndex);
       return receiverSpec({ config, testId, streamIndex, affinityCpu, granted, endpoint });
     });
-  await group.prepare(
-    specs(null, () => {
-      const { ports, firstChoice } = pools.next(config.family, link.ipVersion);
-      return { type: "listen", bindAddress: link.receiverAddress, ports, firstChoice, peerAddress: null };
-    }),
-  );
-  const { extensions: granted } = await link.configure(configurationOf(config, testId, group.ports));
+  const listenAt = ({ ports, firstChoice }: PortChoice): Endpoint => {
+    return { type: "listen", bindAddress: link.receiverAddress, ports, firstChoice, peerAddress: null };
+  };
+  await group.prepare(specs(ownTestId, null, () => listenAt(pools.next(config.family, link.ipVersion))));
+  const listenPorts = group.ports;
+  const asked = configurationOf(config, ownTestId, listenPorts);
+  const { extensions: granted, testId } = await link.configure(asked, tellQueued(emit));
   direction.granted = granted;
   const dialPorts = granted?.dialPorts ?? null;
-  if (granted === null || dialPorts === null) return;
-  const { address } = link;
-  const isControlPort = granted.singlePort;
-  await group.prepare(
-    specs(granted, (streamIndex) => ({ type: "dial", address, port: dialPorts[streamIndex] ?? 0, isControlPort })),
-  );
+  if (granted !== null && dialPorts !== null) {
+    const { address } = link;
+    const isControlPort = granted.singlePort;
+    const dialAt = (port: number): Endpoint => ({ type: "dial", address, port, isControlPort });
+    await group.prepare(specs(testId, granted, (streamIndex) => dialAt(dialPorts[streamIndex] ?? 0)));
+  } else if (testId !== ownTestId) {
+    // Those that listen know the test by another name: they are opened anew, at the ports that the server was told.
+    const listenAgain = (port: number) => listenAt({ ports: [{ first: port, last: port }], firstChoice: 0 });
+    await group.prepare(specs(testId, granted, (streamIndex) => listenAgain(listenPorts[streamIndex] ?? 0)));
+  }
 }
 
 /** A version 4 UUID, as its sixteen bytes (RFC 9562, 5.4). */

@@ -246,6 +246,6 @@ export function featuresOf(directions: readonly DirectionRun[]): readonly string
     ...(granted.some(({ accounting }) => accounting) ? ["accounting"] : []),
     ...(granted.some(({ dialPorts }) => dialPorts !== null) ? ["dial"] : []),
     ...(granted.some(({ singlePort }) => singlePort) ? ["single_port"] : []),
-    ...(granted.some(({ resumeToken }) => resumeToken !== null) ? ["resume"] : []),
+    ...(granted.some(({ resume }) => resume !== null) ? ["resume"] : []),
   ];
 }

@@ -4,9 +4,11 @@ import { waitWithin } from "../clock.ts";
 import type { TestConfig } from "../config/types.ts";
 import { RperfError } from "../errors.ts";
 import { encodeClientMessage } from "../protocol/encode.ts";
-import type { ClientMessage, Configuration, Extensions, ServerMessage } from "../protocol/messages.ts";
+import type { ClientMessage, Configuration, Extensions, ServerMessage, TestId } from "../protocol/messages.ts";
+import type { Key } from "../config/keys.ts";
+import { exchangeWith, withKey } from "./authenticate.ts";
 import { connectControl, connectOnce, type ControlPath, resolveHost } from "./connect.ts";
-import { Inbox, type LinkEvents, type RunningMessage } from "./inbox.ts";
+import { Inbox, type LinkEvents, type Queued, type RunningMessage, type ServerAnswer } from "./inbox.ts";
 
 /** How long a server may take to answer, over a link that loses much, and for each stream that it has to open. */
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -22,6 +24,8 @@ const ACKNOWLEDGE_EVERY = 16;
 export interface ConfigurationAnswer {
   readonly streamPorts: readonly number[];
   readonly extensions: Extensions | null;
+  /** What the data begin with: as configured, or with a key what follows from it. */
+  readonly testId: TestId;
 }
 
 type Resumed = Extract<ServerMessage, { kind: "resumed" }>;
@@ -32,6 +36,7 @@ export class ServerLink {
   readonly port: number;
   readonly #streams: number;
   readonly #path: ControlPath;
+  readonly #key: Key | null;
   #channel: ControlChannel;
   #inbox: Inbox;
   /** What the server granted to be resumed by. */
@@ -40,6 +45,7 @@ export class ServerLink {
   #have = 0;
   #acknowledged = 0;
   #hasSaidEnd = false;
+  #isQueued = false;
   #isClosed = false;
   /** Of an attempt to resume that is not answered yet. */
   #candidate: ControlChannel | null = null;
@@ -51,6 +57,7 @@ export class ServerLink {
     this.port = config.port;
     this.#streams = config.parallel;
     this.#path = config;
+    this.#key = config.key;
   }
 
   /** Connects to the first address of `host` that answers. Throws `resolve-failed`, `connect-…`, `bind-failed`. */
@@ -86,16 +93,62 @@ export class ServerLink {
     return (nowMs - this.#inbox.lastHeardMs) / 1000;
   }
 
-  /** Sends the configuration and waits for its answer. Throws `peer-refused`, `peer-protocol` or `peer-lost`. */
-  async configure(configuration: Configuration): Promise<ConfigurationAnswer> {
-    this.send(configuration);
-    const answer = await this.#inbox.nextAnswer(ANSWER_TIMEOUT_MS + this.#streams * ANSWER_TIMEOUT_PER_STREAM_MS);
+  /**
+   * Sends the configuration, proves to have the key, if there is one, and waits for the answer, and before it for a place if
+   * the server lets it wait: `onQueued` hears of that. Throws `peer-refused`, `peer-protocol`, `peer-lost` or, where the
+   * server does not prove the same, `auth-failed`.
+   */
+  async configure(configuration: Configuration, onQueued: (message: Queued) => void): Promise<ConfigurationAnswer> {
+    const { testId, resumeToken } =
+      this.#key === null
+        ? this.#configureOpenly(configuration)
+        : await this.#configureWithKey(configuration, this.#key);
+    const answer = await this.#placedAnswer(configuration, onQueued);
     const expected = configuration.role === "download" ? "connect" : "connect-ready";
     if (answer.kind !== expected) {
       throw new RperfError("peer-protocol", `${this.endpoint} answered ${answer.kind} instead of ${expected}`);
     }
-    this.#token = answer.extensions?.resumeToken ?? this.#token;
-    return { streamPorts: answer.kind === "connect" ? answer.streamPorts : [], extensions: answer.extensions };
+    const { extensions } = answer;
+    // Of a bidirectional test both configurations have the token of the first.
+    this.#token ??= tokenOf(extensions, resumeToken);
+    return { streamPorts: answer.kind === "connect" ? answer.streamPorts : [], extensions, testId };
+  }
+
+  #configureOpenly(configuration: Configuration) {
+    this.send(configuration);
+    return { testId: configuration.testId, resumeToken: null };
+  }
+
+  async #configureWithKey(configuration: Configuration, key: Key) {
+    const offered = withKey(configuration, key);
+    this.send(offered.configuration);
+    const answer = await this.#inbox.nextAnswer({ timeoutMs: this.#answerTimeoutMs });
+    if (answer.kind !== "challenge") {
+      throw new RperfError("auth-failed", `${this.endpoint} asks for no key, and so proves nothing`);
+    }
+    const exchange = exchangeWith(this.endpoint, key, offered, answer, this.#channel.keyingMaterial);
+    this.send({ kind: "proof", mac: exchange.clientMac });
+    return exchange;
+  }
+
+  get #answerTimeoutMs(): number {
+    return ANSWER_TIMEOUT_MS + this.#streams * ANSWER_TIMEOUT_PER_STREAM_MS;
+  }
+
+  /** The answer to somebody who has a place by then. */
+  async #placedAnswer({ extensions }: Configuration, onQueued: (message: Queued) => void): Promise<ServerAnswer> {
+    const timeoutMs = this.#answerTimeoutMs;
+    const waitMs = (extensions?.waitSeconds ?? 0) * 1000;
+    const queue = {
+      waitMs,
+      onQueued: (message: Queued) => {
+        this.#isQueued = true;
+        onQueued(message);
+      },
+    };
+    const answer = await this.#inbox.nextAnswer(waitMs > 0 ? { timeoutMs, queue } : { timeoutMs });
+    this.#isQueued = false;
+    return answer;
   }
 
   /** From now on messages go to `events`. */
@@ -119,7 +172,7 @@ export class ServerLink {
     try {
       if (this.#isClosed) throw new RperfError("stopped", "the test is over");
       channel.send(encodeClientMessage({ kind: "resume", token, have }));
-      const answer = await inbox.nextAnswer(RESUME_ANSWER_MS, "peer-lost");
+      const answer = await inbox.nextAnswer({ timeoutMs: RESUME_ANSWER_MS, lateCode: "peer-lost" });
       if (answer.kind !== "resumed") {
         throw new RperfError("peer-protocol", `${this.endpoint} answered ${answer.kind} instead of resumed`);
       }
@@ -174,6 +227,8 @@ export class ServerLink {
 
   close(): void {
     this.#isClosed = true;
+    // Its place in the queue is somebody else's at once.
+    if (this.#isQueued) this.sayEnd();
     this.#candidate?.close();
     this.#inbox.expectEnd();
     this.#channel.close();
@@ -201,4 +256,12 @@ export class ServerLink {
     this.#acknowledged = this.#have;
     this.send({ kind: "ack", have: this.#have });
   }
+}
+
+/** By what the client may come back; null = by nothing. Throws `peer-protocol` where that is not told and does not follow. */
+function tokenOf(extensions: Extensions | null, derived: string | null): string | null {
+  if (extensions === null || extensions.resume === null) return null;
+  const token = derived ?? extensions.resume.token;
+  if (token === null) throw new RperfError("peer-protocol", "the server granted resume without a token");
+  return token;
 }

@@ -13,8 +13,14 @@ export const DEFAULT_OMIT_SECONDS = 0;
 export const DEFAULT_INTERVAL_SECONDS = 1;
 /** After the planned end. */
 export const DEFAULT_RESUME_TIMEOUT_SECONDS = 10;
+/** For a place on a full server. */
+export const DEFAULT_WAIT_SECONDS = 60;
 /** Any number of clients. */
 export const DEFAULT_CLIENT_LIMIT = 0;
+/** Nobody waits for a place. */
+export const DEFAULT_QUEUE_LIMIT = 0;
+/** Enough for tests of the default length, and for most others. */
+export const DEFAULT_DRAIN_SECONDS = 60;
 export const DEFAULT_BIND_ADDRESS_V4 = "0.0.0.0";
 /** Takes IPv4 clients too where the host allows it. */
 export const DEFAULT_BIND_ADDRESS_V6 = "::";

@@ -19,6 +19,10 @@ export const MAX_OMIT_SECONDS = MAX_DURATION_SECONDS;
 export const MAX_BANDWIDTH_BYTES_PER_SECOND = 1e15;
 /** 8 Tb/s: no limit. An original server, which takes 0 for no data at all, is asked for it and sends as fast as it can. */
 export const UNREACHABLE_BYTES_PER_SECOND = 1e12;
+/** A client that waits longer for a place had better come again. */
+export const MAX_WAIT_SECONDS = 3600;
+/** So many connections may be held by clients that wait. */
+export const MAX_QUEUE = 256;
 /** Faster reports would cost more than they tell. */
 export const MIN_INTERVAL_SECONDS = 0.1;
 export const MAX_INTERVAL_SECONDS = 60;
@@ -41,3 +45,7 @@ export const REPORT_INTERVAL_SECONDS = 1;
 export const CONNECT_TIMEOUT_SECONDS = 2;
 /** A receiver that saw nothing for this long has failed; both ends of the protocol rely on it. */
 export const RECEIVER_SILENCE_SECONDS = 3;
+export const MAX_KEY_ID_CHARACTERS = 64;
+/** 128 bits: whoever plays a server's or a client's part once may try secrets for as long as he likes. */
+export const MIN_SECRET_BYTES = 16;
+export const MAX_SECRET_BYTES = 1024;

@@ -6,6 +6,7 @@ import { DIAL_MODES, OFFLOAD_MODES } from "./choices.ts";
 import * as defaults from "./defaults.ts";
 import { checkDscp } from "./dscp.ts";
 import { deepFreeze } from "./freeze.ts";
+import { checkClientKey } from "./keys.ts";
 import {
   MAX_BANDWIDTH_BYTES_PER_SECOND,
   MAX_BUFFERS_BYTES,
@@ -20,6 +21,7 @@ import {
   MAX_TCP_LENGTH_BYTES,
   MAX_TITLE_CHARACTERS,
   MAX_UDP_LENGTH_BYTES,
+  MAX_WAIT_SECONDS,
   MIN_INTERVAL_SECONDS,
   MIN_SEGMENT_BYTES,
   MIN_TCP_LENGTH_BYTES,
@@ -29,6 +31,7 @@ import {
 } from "./limits.ts";
 import { checkClientPorts, checkDevice, checkLocalAddress } from "./local-end.ts";
 import { checkPortPools, type PortPoolsOptions } from "./port-pool.ts";
+import { checkTlsTrust } from "./tls.ts";
 import type { DialMode, Family, OffloadMode, TestConfig } from "./types.ts";
 
 /** Follow from what else is asked for. */
@@ -55,6 +58,7 @@ export const TEST_RULES = {
   parallel: { name: "--parallel", min: 1, max: MAX_STREAMS, isWhole: true },
   omitSeconds: { name: "--omit", min: 0, max: MAX_OMIT_SECONDS, isWhole: true },
   resumeTimeoutSeconds: { name: "--resume-timeout", min: 0, max: MAX_RESUME_TIMEOUT_SECONDS, isWhole: false },
+  waitSeconds: { name: "--wait", min: 0, max: MAX_WAIT_SECONDS, isWhole: false },
   maxSegmentBytes: { name: "--mss", min: MIN_SEGMENT_BYTES, max: MAX_SEGMENT_BYTES, isWhole: true },
   intervalSeconds: { name: "--interval", min: MIN_INTERVAL_SECONDS, max: MAX_INTERVAL_SECONDS, isWhole: false },
 } as const satisfies Record<string, NumberRule>;
@@ -86,6 +90,7 @@ const FIELDS: Record<keyof TestOptions, true> = {
   singlePort: true,
   clientPorts: true,
   resumeTimeoutSeconds: true,
+  waitSeconds: true,
   localAddress: true,
   device: true,
   congestion: true,
@@ -93,6 +98,8 @@ const FIELDS: Record<keyof TestOptions, true> = {
   maxSegmentBytes: true,
   intervalSeconds: true,
   title: true,
+  key: true,
+  tls: true,
 };
 
 /**
@@ -146,6 +153,7 @@ export function makeTestConfig(options: TestOptions): { config: TestConfig; warn
       TEST_RULES.resumeTimeoutSeconds,
       options.resumeTimeoutSeconds ?? defaults.DEFAULT_RESUME_TIMEOUT_SECONDS,
     ),
+    waitSeconds: checkNumber(TEST_RULES.waitSeconds, options.waitSeconds ?? defaults.DEFAULT_WAIT_SECONDS),
     localAddress: checkLocalAddress(options.localAddress, ipv6Only),
     device: checkDevice(options.device),
     congestion: checkCongestion(options.congestion ?? null),
@@ -156,6 +164,8 @@ export function makeTestConfig(options: TestOptions): { config: TestConfig; warn
       options.intervalSeconds ?? defaults.DEFAULT_INTERVAL_SECONDS,
     ),
     title: checkTitle(options.title ?? null),
+    key: checkClientKey(options.key),
+    tls: checkTlsTrust(options.tls),
   };
   checkTogether(config);
   return { config: deepFreeze(config), warnings };

@@ -1,3 +1,7 @@
+import type { Key } from "./keys.ts";
+import type { Policy } from "./policy.ts";
+import type { TlsIdentity, TlsTrust } from "./tls.ts";
+
 /** Transport of a test's data streams. */
 export type Family = "tcp" | "udp";
 
@@ -69,6 +73,8 @@ export interface TestConfig {
   readonly clientPorts: PortRange | null;
   /** How long after the planned end a client whose control connection broke tries to get the rest; 0 = not at all. */
   readonly resumeTimeoutSeconds: number;
+  /** How long the test waits for a place on a full server that lets it; 0 = not at all. */
+  readonly waitSeconds: number;
   /** The address of this side's sockets; null = the system's choice. */
   readonly localAddress: string | null;
   /** The interface of this side's sockets (SO_BINDTODEVICE); null = any. */
@@ -83,6 +89,10 @@ export interface TestConfig {
   readonly intervalSeconds: number;
   /** A text to know the result by; null = none. */
   readonly title: string | null;
+  /** What the client proves to have, and demands of the server; null = none. In events and results it is always null. */
+  readonly key: Key | null;
+  /** Whom it trusts; null = no TLS. */
+  readonly tls: TlsTrust | null;
 }
 
 /** What a server is to do: complete, validated and frozen by `makeServerConfig`. */
@@ -91,10 +101,12 @@ export interface ServerConfig {
   readonly bindAddress: string;
   /** Control port; 0 = any free one (for an embedded server). */
   readonly port: number;
-  /** Clients that may have a test at the same time; 0 = any number. */
-  readonly clientLimit: number;
+  /** Who may do what: where the server begins, it may be told another later. */
+  readonly policy: Policy;
   readonly affinity: readonly number[];
   readonly portPools: PortPools;
   /** The interface of this side's sockets (SO_BINDTODEVICE); null = any. */
   readonly device: string | null;
+  /** Of the control port; null = no TLS. */
+  readonly tls: TlsIdentity | null;
 }

@@ -27,3 +27,20 @@ export function receiverBindAddress(localAddress: string): string {
 export function isLinkLocal(address: string): boolean {
   return /^fe[89ab]/i.test(address);
 }
+
+/**
+ * Whom an address stands for where each may have so much: an IPv4 address for itself, one of IPv6 for its network of 64 bits,
+ * in which a host takes any address it likes (RFC 4291, 2.5.1). Link-local ones are all of one network, and not of one host.
+ */
+export function placeOf(address: string): string {
+  if (ipVersionOf(address) === 4 || isLinkLocal(address)) return address;
+  const [head = "", tail] = address.split("::");
+  const [before, behind] = [groupsOf(head), groupsOf(tail ?? "")];
+  const missing = tail === undefined ? 0 : 8 - before.length - behind.length;
+  const groups = [...before, ...Array.from({ length: missing }, () => "0"), ...behind];
+  return `${groups.slice(0, 4).join(":")}::/64`;
+}
+
+function groupsOf(text: string): string[] {
+  return text === "" ? [] : text.split(":");
+}

@@ -5,21 +5,26 @@ import {
   MAX_DSCP,
   MAX_DURATION_SECONDS,
   MAX_INTERVAL_SECONDS,
+  MAX_KEY_ID_CHARACTERS,
   MAX_OMIT_SECONDS,
   MAX_RESUME_TIMEOUT_SECONDS,
   MAX_SEGMENT_BYTES,
+  MAX_WAIT_SECONDS,
   MIN_INTERVAL_SECONDS,
   MIN_SEGMENT_BYTES,
   REPORT_INTERVAL_SECONDS,
 } from "../config/limits.ts";
 import { RperfError } from "../errors.ts";
 import type { Fields } from "./fields.ts";
-import type {
-  DownloadExtensions,
-  Extensions,
-  OfferedExtensions,
-  PathExtensions,
-  UploadExtensions,
+import {
+  type AuthOffer,
+  type DownloadExtensions,
+  type Extensions,
+  NONCE_BYTES,
+  type OfferedExtensions,
+  type PathExtensions,
+  type ResumeGrant,
+  type UploadExtensions,
 } from "./messages.ts";
 
 const MAX_PORT = 65_535;
@@ -60,14 +65,14 @@ export function decodeAnswered(extensions: Fields, streams: number): Extensions 
     accounting: isOn(extensions, "accounting"),
     singlePort: isOn(extensions, "single_port"),
     dialPorts: isClientDialling(extensions) ? extensions.integers("stream_ports", streams, 1, MAX_PORT) : null,
-    resumeToken: ifTold(extensions, "resume", (name) => decodeToken(extensions.object(name))),
+    resume: ifTold(extensions, "resume", (name) => decodeResume(extensions.object(name))),
     intervalSeconds: decodeInterval(extensions),
   };
 }
 
-function decodeToken(fields: Fields): string {
-  const token = fields.string("token");
-  if (token.length <= MAX_TOKEN_CHARACTERS) return token;
+function decodeResume(fields: Fields): ResumeGrant {
+  const token = ifTold(fields, "token", (name) => fields.string(name));
+  if (token === null || token.length <= MAX_TOKEN_CHARACTERS) return { token };
   throw new RperfError("peer-protocol", `token must have at most ${MAX_TOKEN_CHARACTERS} characters`);
 }
 
@@ -83,7 +88,19 @@ function decodeOffer(extensions: Fields): OfferedExtensions {
     ),
     intervalSeconds: decodeInterval(extensions),
     path: ifTold(extensions, "path", (name) => decodePath(extensions.object(name))) ?? NO_PATH,
+    waitSeconds: ifTold(extensions, "wait", (name) => extensions.number(name, 0, MAX_WAIT_SECONDS)),
+    auth: ifTold(extensions, "auth", (name) => decodeAuth(extensions.object(name))),
   };
+}
+
+/** A key id that cannot be is answered as an unknown one. */
+function decodeAuth(auth: Fields): AuthOffer {
+  const keyId = auth.string("key_id");
+  if (keyId.length > MAX_KEY_ID_CHARACTERS) {
+    const message = `extensions.auth.key_id must have at most ${MAX_KEY_ID_CHARACTERS} characters`;
+    throw new RperfError("peer-protocol", message);
+  }
+  return { keyId, nonce: auth.bytes("nonce", NONCE_BYTES) };
 }
 
 const NO_PATH: PathExtensions = { congestion: null, dscp: null, maxSegmentBytes: null };

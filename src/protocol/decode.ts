@@ -23,6 +23,8 @@ import {
   type ClientMessage,
   type Completion,
   type Configuration,
+  MAC_BYTES,
+  NONCE_BYTES,
   RESUMED_PHASES,
   type SentTotals,
   type ServerMessage,
@@ -39,7 +41,7 @@ const MIN_SEND_INTERVAL_SECONDS = 1e-6;
 /** What a client sent; throws `peer-protocol`, naming the field, for anything but a well-formed message. */
 export function decodeClientMessage(body: Uint8Array): ClientMessage {
   const fields = parse(body);
-  const kind = fields.choice("kind", ["configuration", "begin", "end", "sent", "ack", "resume", "data"]);
+  const kind = fields.choice("kind", ["configuration", "begin", "end", "sent", "ack", "proof", "resume", "data"]);
   switch (kind) {
     case "configuration":
       return decodeConfiguration(fields);
@@ -50,6 +52,8 @@ export function decodeClientMessage(body: Uint8Array): ClientMessage {
       return { kind, streamIndex: fields.integer("stream_idx", 0, MAX_STREAMS - 1), sent: decodeSent(fields) };
     case "ack":
       return { kind, have: fields.integer("have", 0, MOST) };
+    case "proof":
+      return { kind, mac: fields.bytes("mac", MAC_BYTES) };
     case "resume":
       // Of any length: a token that cannot be is answered as a wrong one.
       return { kind, token: fields.string("token"), have: fields.integer("have", 0, MOST) };
@@ -61,6 +65,8 @@ export function decodeClientMessage(body: Uint8Array): ClientMessage {
 const SERVER_KINDS = [
   "connect",
   "connect-ready",
+  "queued",
+  "challenge",
   "send",
   "receive",
   "done",
@@ -83,6 +89,12 @@ export function decodeServerMessage(body: Uint8Array, expectedStreams: number): 
     }
     case "connect-ready":
       return { kind, extensions: decodeExtensions(fields, answered) };
+    case "queued": {
+      const waitSeconds = fields.has("wait") ? fields.number("wait", 0, MOST) : null;
+      return { kind, place: fields.integer("place", 0, MOST), waitSeconds };
+    }
+    case "challenge":
+      return { kind, nonce: fields.bytes("nonce", NONCE_BYTES), mac: fields.bytes("mac", MAC_BYTES) };
     case "send":
     case "receive": {
       const streamIndex = fields.integer("stream_idx", 0, lastStream);

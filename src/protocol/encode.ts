@@ -27,6 +27,8 @@ export function encodeClientMessage(message: ClientMessage): object {
       return { kind, stream_idx: message.streamIndex, ...encodeSent(message.sent) };
     case "ack":
       return { kind, have: message.have };
+    case "proof":
+      return { kind, mac: message.mac.toBase64() };
     case "resume":
       return { kind, token: message.token, have: message.have };
     case "data":
@@ -41,6 +43,10 @@ export function encodeServerMessage(message: ServerMessage): object {
       return { kind: message.kind, stream_ports: message.streamPorts, ...encodeAnswered(message.extensions) };
     case "connect-ready":
       return { kind: message.kind, ...encodeAnswered(message.extensions) };
+    case "queued":
+      return { kind: message.kind, place: message.place, ...told({ wait: message.waitSeconds }) };
+    case "challenge":
+      return { kind: message.kind, nonce: message.nonce.toBase64(), mac: message.mac.toBase64() };
     case "result":
       return encodeInterval(message.streamIndex, message.interval);
     case "done":
@@ -106,6 +112,8 @@ function encodeOffer(offer: OfferedExtensions): object {
       single_port: offer.singlePort || null,
       resume: resumeTimeoutSeconds === null ? null : { timeout: resumeTimeoutSeconds },
       path: encodePath(path),
+      wait: offer.waitSeconds,
+      auth: offer.auth && { key_id: offer.auth.keyId, nonce: offer.auth.nonce.toBase64() },
     }),
   };
 }
@@ -118,7 +126,7 @@ function encodePath({ congestion, dscp, maxSegmentBytes }: PathExtensions): obje
 
 function encodeAnswered(extensions: Extensions | null): object {
   if (extensions === null) return {};
-  const { version, omitSeconds, intervalSeconds, dialPorts, resumeToken } = extensions;
+  const { version, omitSeconds, intervalSeconds, dialPorts, resume } = extensions;
   return {
     extensions: {
       version,
@@ -129,7 +137,7 @@ function encodeAnswered(extensions: Extensions | null): object {
         single_port: extensions.singlePort || null,
         dial: dialPorts === null ? null : "client",
         stream_ports: dialPorts,
-        resume: resumeToken === null ? null : { token: resumeToken },
+        resume: resume && told({ token: resume.token }),
       }),
     },
   };

@@ -1,5 +1,8 @@
 import { RperfError } from "../errors.ts";
 
+/** Of a value that is wrong, characters. */
+const MOST_SHOWN = 40;
+
 /** Reads the fields of one decoded JSON object; every failure is a `peer-protocol` error that names the field. */
 export class Fields {
   readonly #object: Record<string, unknown>;
@@ -54,6 +57,20 @@ export class Fields {
     return value;
   }
 
+  /** Bytes of a known number in base64 (RFC 4648, 4). */
+  bytes(name: string, count: number): Uint8Array {
+    const value = this.#object[name];
+    const expected = `${count} bytes in base64`;
+    if (typeof value !== "string") throw this.#wrong(name, expected, value);
+    try {
+      const bytes = Uint8Array.fromBase64(value);
+      if (bytes.length === count) return bytes;
+    } catch {
+      // Told below.
+    }
+    throw this.#wrong(name, expected, value);
+  }
+
   choice<Choice extends string>(name: string, choices: readonly Choice[]): Choice {
     const value = this.#object[name];
     const found = choices.find((choice) => choice === value);
@@ -77,9 +94,16 @@ export class Fields {
   }
 
   #wrong(name: string, expected: string, value: unknown): RperfError {
-    // JSON has no word for a number beyond its range, such as 1e999.
-    const text = typeof value === "number" ? String(value) : JSON.stringify(value);
-    const shown = value === undefined ? "missing" : text.slice(0, 40);
-    return new RperfError("peer-protocol", `${this.#path}${name} must be ${expected}, not ${shown}`);
+    return new RperfError("peer-protocol", `${this.#path}${name} must be ${expected}, not ${shown(value)}`);
   }
+}
+
+/** Briefly: what is deep is not written out, which takes the engine most of a second for one frame. */
+function shown(value: unknown): string {
+  if (value === undefined) return "missing";
+  if (typeof value === "string") return JSON.stringify(value.slice(0, MOST_SHOWN)).slice(0, MOST_SHOWN);
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  // JSON has no word for a number beyond its range, such as 1e999.
+  if (typeof value === "number") return String(value);
+  return typeof value === "object" && value !== null ? "an object" : JSON.stringify(value);
 }

@@ -12,9 +12,14 @@ import { RperfError } from "../errors.ts";
 const LENGTH_BYTES = 2;
 export const MAX_BODY_BYTES = 65_535;
 
+/** The body of a message's frame: the same bytes for the same message. */
+export function encodeBody(message: object): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(message));
+}
+
 /** One message, ready to be written. Throws `internal` for a body that the length field cannot tell. */
 export function encodeFrame(message: object): Uint8Array {
-  const body = new TextEncoder().encode(JSON.stringify(message));
+  const body = encodeBody(message);
   if (body.length > MAX_BODY_BYTES) {
     throw new RperfError("internal", `a control message of ${body.length} bytes exceeds ${MAX_BODY_BYTES}`);
   }

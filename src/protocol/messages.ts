@@ -6,7 +6,7 @@ import type { Interval } from "../stats/interval.ts";
 export type TestId = Uint8Array;
 
 /** Version of what two of ours add to the protocol of 0.1.8; README.md beside this file describes it. */
-export const EXTENSION_VERSION = 2;
+export const EXTENSION_VERSION = 3;
 
 /** What the senders' sockets of both sides are asked for; null = left to the system. */
 export interface PathExtensions {
@@ -30,7 +30,22 @@ export interface OfferedExtensions {
   readonly resumeTimeoutSeconds: number | null;
   readonly intervalSeconds: number;
   readonly path: PathExtensions;
+  /** How long the client would wait for a place on a full server; null = it does not know of waiting, as 0. */
+  readonly waitSeconds: number | null;
+  /** The key that the client will prove to have; null = none. */
+  readonly auth: AuthOffer | null;
 }
+
+/** With whose key, and what makes this exchange another than any before. */
+export interface AuthOffer {
+  readonly keyId: string;
+  /** NONCE_BYTES long. */
+  readonly nonce: Uint8Array;
+}
+
+export const NONCE_BYTES = 32;
+/** HMAC-SHA-256 (RFC 2104). */
+export const MAC_BYTES = 32;
 
 /** What a receiver wants to know of the sender. */
 export interface DownloadExtensions extends OfferedExtensions {
@@ -60,9 +75,15 @@ export interface Extensions {
   readonly singlePort: boolean;
   /** The server's ports in stream order, to which the client is to dial; null = the server dials. */
   readonly dialPorts: readonly number[] | null;
-  /** By which the client may come back; null = it may not. */
-  readonly resumeToken: string | null;
+  /** The client may come back; null = it may not. */
+  readonly resume: ResumeGrant | null;
   readonly intervalSeconds: number;
+}
+
+/** By what a client comes back. */
+export interface ResumeGrant {
+  /** Null where both sides derive it from their key. */
+  readonly token: string | null;
 }
 
 interface ConfigurationBase {
@@ -109,6 +130,8 @@ export type ClientMessage =
   | { readonly kind: "sent"; readonly streamIndex: number; readonly sent: SentTotals }
   /** How many numbered messages (results and completions) the client has by now. */
   | { readonly kind: "ack"; readonly have: number }
+  /** The client's answer to a challenge. */
+  | { readonly kind: "proof"; readonly mac: Uint8Array }
   /** First on a new connection: goes on with the test of this token. */
   | { readonly kind: "resume"; readonly token: string; readonly have: number }
   /** First on a data connection to the control port: what follows belongs to this stream. */
@@ -138,6 +161,10 @@ export type ServerMessage =
       readonly extensions: Extensions | null;
     }
   | { readonly kind: "connect-ready"; readonly extensions: Extensions | null }
+  /** The client has to wait for its place: so many are before it, for about so long (null = not known). */
+  | { readonly kind: "queued"; readonly place: number; readonly waitSeconds: number | null }
+  /** The server proves that it has the client's key, and asks for the same. */
+  | { readonly kind: "challenge"; readonly nonce: Uint8Array; readonly mac: Uint8Array }
   | { readonly kind: "result"; readonly streamIndex: number; readonly interval: Interval }
   | Completion
   /** Numbered messages follow from `first` on: above what the client has, the server kept no more. */

@@ -10,8 +10,8 @@ interface JsonStreamOptions {
 }
 
 /**
- * Writes one JSON object a line as things happen: `start`, `interval` and `outage`, and in the end either `end` with the
- * whole document or `error`. `schema/stream.schema.json` describes a line.
+ * Writes one JSON object a line as things happen: `queued`, `start`, `interval` and `outage`, and in the end either `end` with
+ * the whole document or `error`. `schema/stream.schema.json` describes a line.
  */
 export function createJsonStreamReporter({ write, wallSeconds }: JsonStreamOptions): Reporter {
   function event(name: string, data: object, timestampSeconds = wallSeconds()): void {
@@ -19,6 +19,7 @@ export function createJsonStreamReporter({ write, wallSeconds }: JsonStreamOptio
   }
 
   return {
+    queued: (place, waitSeconds) => event("queued", { place, ...(waitSeconds === null ? {} : { wait: waitSeconds }) }),
     started({ config, address, port, ipVersion }) {
       event("start", {
         ...(config.title === null ? {} : { title: config.title }),

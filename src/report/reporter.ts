@@ -16,6 +16,8 @@ export interface Reporter {
   interval(direction: Direction, streamIndex: number, interval: Interval): void;
   /** One side of a stream gives no more intervals; `failure` is null when it completed. */
   sideEnded(direction: Direction, streamIndex: number, side: Side, failure: string | null): void;
+  /** The server is full, and the test waits: 1 = next, and seconds as expected, null = not known. Before `started`. */
+  queued?(place: number, waitSeconds: number | null): void;
   /** The control connection is lost, and tried to be had again. */
   outage?(message: string): void;
   /** The control connection is had again. */

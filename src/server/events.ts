@@ -15,5 +15,7 @@ export type ServerEvent =
   | { readonly type: "client-resumed"; readonly client: string }
   | { readonly type: "client-refused"; readonly client: string; readonly message: string }
   | { readonly type: "client-ended"; readonly client: string; readonly message: string }
+  /** A defect of this server, which has cost at most this client its test; null = nobody in particular. */
+  | { readonly type: "internal-error"; readonly client: string | null; readonly message: string }
   | { readonly type: "warning"; readonly client: string | null; readonly message: string }
   | { readonly type: "debug"; readonly client: string | null; readonly message: string };

@@ -1,8 +1,10 @@
 import { isLinkLocal } from "../protocol/address.ts";
-import { type Configuration, EXTENSION_VERSION, type Extensions } from "../protocol/messages.ts";
+import { type Configuration, EXTENSION_VERSION, type Extensions, type ResumeGrant } from "../protocol/messages.ts";
 import { hasOwnSockets } from "../streams/abilities.ts";
 
 const TOKEN_BYTES = 16;
+/** As long as a client waits for what is under way. One that may come back later finds what there was by then. */
+const MOST_DRAIN_SECONDS = 30;
 
 /** What a server of ours grants of what was offered; an original client gets nothing. */
 export interface Grant {
@@ -13,11 +15,20 @@ export interface Grant {
   readonly resumeTimeoutSeconds: number | null;
 }
 
-export function grantOf(configuration: Configuration, remoteAddress: string): Grant {
+/** Of a client that the server knows this of. */
+interface Grantee {
+  readonly remoteAddress: string;
+  /** Null without TLS. */
+  readonly keyingMaterial: Uint8Array | null;
+}
+
+export function grantOf(configuration: Configuration, { remoteAddress, keyingMaterial }: Grantee): Grant {
   const { role, family, extensions } = configuration;
   // Nor can a UDP socket of its own be connected to an address whose interface is not known.
   const isAble = hasOwnSockets() && !(family === "udp" && isLinkLocal(remoteAddress));
-  const singlePort = isAble && (extensions?.singlePort ?? false);
+  // No Worker can go on with a connection to the control port that has begun with TLS.
+  const takesData = isAble && !(family === "tcp" && keyingMaterial !== null);
+  const singlePort = takesData && (extensions?.singlePort ?? false);
   const isKnownToEnd = role === "upload" || typeof configuration.extensions?.durationSeconds === "number";
   return {
     // A receiver that waits for a count, and not for data, must know when to give up.
@@ -27,6 +38,11 @@ export function grantOf(configuration: Configuration, remoteAddress: string): Gr
     // Of a test without a known end nobody could say how long to wait.
     resumeTimeoutSeconds: isKnownToEnd ? (extensions?.resumeTimeoutSeconds ?? null) : null,
   };
+}
+
+/** How long behind the planned end something of the streams may still come. */
+export function drainSecondsOf({ resumeTimeoutSeconds }: Pick<Grant, "resumeTimeoutSeconds">): number {
+  return Math.min(resumeTimeoutSeconds ?? MOST_DRAIN_SECONDS, MOST_DRAIN_SECONDS);
 }
 
 /** What each stream will carry; 0 = no limit, null = not known. */
@@ -45,7 +61,7 @@ export function plannedSecondsOf(configuration: Configuration): number | null {
 export function answerOf(
   configuration: Configuration,
   grant: Grant,
-  { ports, token }: { readonly ports: readonly number[]; readonly token: string | null },
+  { ports, token }: { readonly ports: readonly number[] } & ResumeGrant,
 ): Extensions | null {
   const { extensions } = configuration;
   if (extensions === null) return null;
@@ -55,7 +71,7 @@ export function answerOf(
     accounting: grant.accounting,
     singlePort: grant.singlePort,
     dialPorts: grant.clientDials ? ports : null,
-    resumeToken: grant.resumeTimeoutSeconds === null ? null : token,
+    resume: grant.resumeTimeoutSeconds === null ? null : { token },
     intervalSeconds: extensions.intervalSeconds,
   };
 }

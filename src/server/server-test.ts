@@ -1,79 +1,63 @@
-import { isLinkLocal } from "../protocol/address.ts";
-import { nextPhase, phaseDeadlineReason, phaseDeadlineSeconds, type ServerPhase } from "../control/phases.ts";
-import { runAfter } from "../clock.ts";
+import { nextPhase, NO_BEGIN, phaseDeadlineReason, type ServerPhase } from "../control/phases.ts";
 import { messageOf, RperfError } from "../errors.ts";
 import { encodeServerMessage } from "../protocol/encode.ts";
 import type { ClientMessage, Configuration, ResumedPhase, ServerMessage, TestId } from "../protocol/messages.ts";
-import { isSameTest } from "../protocol/tcp-data.ts";
-import { NO_TOTALS } from "../results/types.ts";
 import type { Handed } from "../streams/spec.ts";
-import { type StreamEnd, type StreamFailure, StreamGroup } from "../workers/stream-group.ts";
+import { type Admitted, Admission } from "./admission.ts";
 import type { SessionContext } from "./context.ts";
-import { answerOf, type Grant, grantOf, newToken, plannedSecondsOf, rateOf } from "./grant.ts";
-import { specsOf } from "./test-streams.ts";
+import type { Guarded } from "./guard.ts";
+import { answerOf, type Grant, grantOf, rateOf } from "./grant.ts";
+import { SilenceWatch } from "./silence-watch.ts";
+import type { ClientLink, LinkEnd, TestClient } from "./test-client.ts";
+import { TestDeadlines } from "./test-deadlines.ts";
+import { TestLimits } from "./test-limits.ts";
 import { TestLog } from "./test-log.ts";
+import { TestParts } from "./test-parts.ts";
 import type { RegisteredTest } from "./test-registry.ts";
 
-/** How long streams that are stopped early may take to tell their last figures. */
-const STOP_MS = 2000;
-/** A client whose connection was reset lives, and comes back at once, or does not live any more. */
-const RESET_GRACE_MS = 5000;
-/** How long behind the last moment in which its client may come back a test ends, whatever it waits for. */
-const OVERDUE_MS = 5000;
-/** Where it may not come back: as long as its client waits for what is under way. */
-const MOST_DRAIN_SECONDS = 30;
-
-/** Who asked for a test. */
-export interface TestClient {
-  /** Where it is, for a person. */
-  readonly name: string;
-  readonly localAddress: string;
-  readonly remoteAddress: string;
-}
-
-/** The connection over which its client hears of a test. */
-export interface ClientLink {
-  send(message: object): void;
-  /** Once the client has had a moment to read what was sent. */
-  close(): void;
-}
-
-/** How a connection went away. */
-export type LinkEnd = "closed" | "reset" | "lost";
+/** A client checks what the server proves before it proves anything itself. */
+const NO_ANSWER = "the client left without a proof: its key may be another";
 
 /** The messages that a test takes. */
-export type TestMessage = Extract<ClientMessage, { kind: "configuration" | "begin" | "sent" | "ack" | "end" }>;
+export type TestMessage = Extract<
+  ClientMessage,
+  { kind: "configuration" | "begin" | "sent" | "ack" | "proof" | "end" }
+>;
 
-/** The streams of one configuration. */
-interface Part {
-  readonly configuration: Configuration;
-  readonly grant: Grant;
-  readonly group: StreamGroup;
-  /** Streams that have been handed their connection. */
-  readonly taken: Set<number>;
-}
-
-/** One client's test, from its first configuration until nobody wants anything of it any more. */
+/**
+ * One client's test, from its first configuration until nobody wants anything of it any more: where it stands, and who hears
+ * of it. What it was let in with, its streams, and how long it waits, have classes of their own.
+ */
 export class ServerTest implements RegisteredTest {
   readonly #context: SessionContext;
   readonly #client: TestClient;
-  readonly #parts: Part[] = [];
+  readonly #guarded: Guarded;
   readonly #log = new TestLog();
-  readonly #token = newToken();
+  readonly #admission: Admission;
+  readonly #parts: TestParts;
+  readonly #deadlines: TestDeadlines;
+  #limits: TestLimits | null = null;
   #link: ClientLink | null;
   #phase: ServerPhase = "configuring";
   #isOver = false;
-  #deadline: Timer | null = null;
-  #cancelOverdue = (): void => {};
+  #silence: SilenceWatch | null = null;
   #goodbye: string | null = null;
-  /** What streams that end from now on have failed by. */
-  #stopFailure: StreamFailure = null;
   #isRefused = false;
 
   constructor(context: SessionContext, client: TestClient, link: ClientLink) {
     this.#context = context;
     this.#client = client;
     this.#link = link;
+    this.#guarded = context.guard.of(client.name, this);
+    this.#deadlines = new TestDeadlines(this.#guarded);
+    this.#admission = new Admission(context.gate, client, {
+      tell: (message) => this.#send(message),
+      isCounted: () => this.#link?.isCounted(),
+    });
+    this.#parts = new TestParts(context, client, this.#guarded, {
+      tell: (message) => this.#tell(message),
+      onOver: () => this.#streamsOver(),
+    });
   }
 
   get remoteAddress(): string {
@@ -89,13 +73,36 @@ export class ServerTest implements RegisteredTest {
     return !this.#isOver && this.#link === null && this.#phase !== "finished";
   }
 
-  /** Serves one message; the next is to wait for the promise, if there is one. Throws or rejects with RperfError. */
-  handle(message: TestMessage): Promise<void> | null {
+  /** Data connections that its client may be about to open to the control port. */
+  get awaitedConnections(): number {
+    return this.#phase === "running" || this.#phase === "finished" ? 0 : this.#parts.awaitedConnections;
+  }
+
+  /** Whether its streams run. */
+  get isRunning(): boolean {
+    return !this.#isOver && this.#phase === "running";
+  }
+
+  /** Whether nothing has been promised to its client yet. */
+  get isOutside(): boolean {
+    return !this.#admission.isInside;
+  }
+
+  /** Whether the client is asked, or waits, for being let in: then what it says is no message of a test yet. */
+  get isBeingAdmitted(): boolean {
+    return this.#phase === "admission";
+  }
+
+  /**
+   * Serves one message, `body` of the frame it came in; the next is to wait for the promise, if there is one. Throws or
+   * rejects with RperfError.
+   */
+  handle(message: TestMessage, body: Uint8Array): Promise<void> | null {
     // Behind an end that came while streams were being made ready.
     if (this.#isOver) return null;
     switch (message.kind) {
       case "configuration":
-        return this.#configure(message);
+        return this.#configure(message, body);
       case "begin":
         this.#begin();
         return null;
@@ -105,6 +112,9 @@ export class ServerTest implements RegisteredTest {
       case "ack":
         this.#log.acknowledge(message.have);
         return null;
+      case "proof":
+        if (this.#admission.prove(message)) return null;
+        throw new RperfError("peer-protocol", `a proof has no place while ${this.#phase}`);
       case "end":
         this.#end();
         return null;
@@ -120,11 +130,17 @@ export class ServerTest implements RegisteredTest {
     this.#link = link;
     before?.close();
     this.#context.registry.release(this);
+    // Who fetches results needs nothing else, however late and often it comes.
+    if (phase === "finished") this.#letGo();
+    if (this.#admission.hasPlace) link.isCounted();
+    this.#deadlines.returned();
+    // Out of a long outage it has a moment to begin, or to fetch; the begin has a deadline of its own besides.
+    if (phase !== "running") this.#deadlines.awaitPhase(phase, () => this.#expire(phase));
     const { first, messages } = this.#log.missing(have);
     link.send(encodeServerMessage({ kind: "resumed", phase, first }));
     for (const message of messages) link.send(message);
     this.#context.emit({ type: "client-resumed", client: this.#client.name });
-    this.#armDeadline();
+    this.#silence?.heard();
     return true;
   }
 
@@ -132,16 +148,18 @@ export class ServerTest implements RegisteredTest {
   linkEnded(link: ClientLink, how: LinkEnd, message: string): void {
     if (this.#isOver || link !== this.#link) return;
     this.#link = null;
-    if (!this.#mayResume(how)) return this.#finish(message);
+    if (!this.#mayResume(how)) return this.#finish(this.#admission.isProofAwaited ? NO_ANSWER : message);
     this.#context.emit({ type: "client-lost", client: this.#client.name, message });
+    if (how === "reset") this.#silence?.heard();
     if (this.#phase === "finished") this.#keep();
-    else if (how === "reset") this.#setDeadline(RESET_GRACE_MS, () => this.#orphan(message));
+    else if (how === "reset") this.#deadlines.awaitReturn("reset", () => this.#orphan(message));
+    else if (this.#phase === "running") this.#deadlines.awaitReturn("lost", () => this.#orphan(message));
   }
 
   /** Its client is gone, as it seems: what there is by now is kept, in case it is not. */
   #orphan(message: string): void {
     if (this.#phase !== "running") return this.#finish(message);
-    this.#context.release(this);
+    this.#admission.release();
     this.#stopStreams("its client had gone");
   }
 
@@ -152,47 +170,38 @@ export class ServerTest implements RegisteredTest {
       this.#goodbye = message;
       this.#isRefused = true;
       this.#context.emit({ type: "client-refused", client: this.#client.name, message });
-      this.#link?.send(encodeServerMessage({ kind: "error", message }));
+      this.#guarded.step(() => this.#link?.send(encodeServerMessage({ kind: "error", message })));
     }
     this.#finish(message);
   }
 
   take(testId: TestId, streamIndex: number, family: Handed["family"]): ((handed: Handed) => void) | null {
-    const part = this.#parts.find(({ configuration }) => isSameTest(configuration.testId, testId));
-    if (part === undefined || !part.grant.singlePort || part.configuration.family !== family) return null;
-    // A hello may be said again; a second connection for one stream is another's.
-    if (!part.group.isLive(streamIndex) || (family === "tcp" && part.taken.has(streamIndex))) return null;
-    return (handed) => {
-      part.taken.add(streamIndex);
-      part.group.take(streamIndex, handed);
-    };
+    return this.#parts.taker(testId, streamIndex, family);
   }
 
   expired(): void {
-    this.#finish("its results were not asked for");
+    this.#guarded.run(() => this.#finish("its results were not asked for"));
   }
 
-  async #configure(configuration: Configuration): Promise<void> {
+  async #configure(configuration: Configuration, body: Uint8Array): Promise<void> {
     this.#enter(nextPhase(this.#phase, "configuration"));
-    if (this.#parts.some((part) => part.configuration.role === configuration.role)) {
+    if (this.#parts.has(configuration.role)) {
       throw new RperfError("peer-protocol", `a second configuration with role ${configuration.role}`);
     }
-    const grant = await this.#grant(configuration);
+    const admitted = await this.#admission.enter(configuration, body);
     if (this.#isOver) return;
-    if (configuration.role === "upload" && !(grant.clientDials && configuration.family === "tcp")) {
-      refuseLinkLocal(this.#client.remoteAddress);
-    }
-    await this.#prepare(configuration, grant);
+    this.#enter(nextPhase(this.#phase, "admitted"));
+    await this.#prepare(admitted);
     if (!this.#isOver) this.#enter(nextPhase(this.#phase, "prepared"));
   }
 
   /** A number that another program has of UDP cannot be had: then the test goes over other ports. */
-  async #grant(configuration: Configuration): Promise<Grant> {
-    const { remoteAddress, name: client } = this.#client;
-    const grant = grantOf(configuration, remoteAddress);
+  #grant(configuration: Configuration): Grant {
+    const { name: client } = this.#client;
+    const grant = grantOf(configuration, this.#client);
     if (!grant.singlePort || configuration.family === "tcp") return grant;
     try {
-      await this.#context.enterUdpDoor(this);
+      this.#context.enterUdpDoor(this);
       return grant;
     } catch (error) {
       this.#context.emit({ type: "warning", client, message: `no test over the control port: ${messageOf(error)}` });
@@ -200,29 +209,22 @@ export class ServerTest implements RegisteredTest {
     }
   }
 
-  async #prepare(configuration: Configuration, grant: Grant): Promise<void> {
+  async #prepare({ configuration, claim }: Admitted): Promise<void> {
     const { streams, role, family } = configuration;
     const { pool, cpus, registry, emit } = this.#context;
     const client = this.#client.name;
-    const workers = await pool.acquire({
-      streams,
-      cpus: cpus.size,
-      streamBytesPerSecond: rateOf(configuration),
-    });
-    const group: StreamGroup = new StreamGroup(workers, {
-      onInterval: (streamIndex, interval) => this.#tell({ kind: "result", streamIndex, interval }),
-      onWarning: (message) => emit({ type: "warning", client, message }),
-      onDebug: (message) => emit({ type: "debug", client, message }),
-      onOver: (streamIndex, end) => this.#streamOver(configuration, streamIndex, end),
-    });
-    if (this.#isOver) return group.dispose();
-    this.#parts.push({ configuration, grant, group, taken: new Set() });
-    await group.prepare(specsOf(configuration, grant, this.#client, this.#context));
+    this.#limits ??= new TestLimits(claim, (why) => this.#guarded.run(() => this.#overLimit(why)));
+    const watch = this.#limits.watch(configuration);
+    const grant = this.#grant(configuration);
+    this.#admission.checkTargets(configuration, grant);
+    const request = { streams, cpus: cpus.size, streamBytesPerSecond: rateOf(configuration) };
+    const workers = await this.#admission.hold(pool.acquire(request, this.#admission.signal));
+    const ports = await this.#parts.prepare(configuration, grant, workers, watch);
     if (this.#isOver) return;
     if (grant.singlePort && !registry.addData(this, configuration.testId)) {
       throw new RperfError("peer-protocol", "test_id is that of other streams");
     }
-    if (grant.resumeTimeoutSeconds !== null) registry.add(this, this.#token);
+    if (grant.resumeTimeoutSeconds !== null) registry.add(this, this.#admission.token);
     emit({
       type: "test-configured",
       client,
@@ -230,8 +232,8 @@ export class ServerTest implements RegisteredTest {
       direction: role === "download" ? "forward" : "reverse",
       streams,
     });
-    const ports = grant.singlePort ? group.ports.map(() => this.#context.controlPort()) : group.ports;
-    const extensions = answerOf(configuration, grant, { ports, token: this.#token });
+    const extensions = answerOf(configuration, grant, { ports, token: this.#admission.toldToken });
+    this.#deadlines.awaitBegin(() => this.refuse(NO_BEGIN));
     if (role === "upload") this.#send({ kind: "connect-ready", extensions });
     else this.#send({ kind: "connect", streamPorts: ports, extensions });
   }
@@ -240,57 +242,56 @@ export class ServerTest implements RegisteredTest {
     this.#enter(nextPhase(this.#phase, "begin"));
     this.#context.emit({ type: "test-started", client: this.#client.name });
     this.#planEnd();
-    for (const { group } of this.#parts) group.start();
+    if (this.#parts.has("upload")) this.#watchSilence();
+    this.#parts.start();
   }
 
-  /** A receiver that is over has no use for it any more. */
-  #sent({ streamIndex, sent }: Extract<TestMessage, { kind: "sent" }>): void {
-    const part = this.#parts.find(({ configuration }) => configuration.role === "download");
-    if (part === undefined || (this.#phase !== "running" && this.#phase !== "finished")) {
-      throw new RperfError("peer-protocol", `a sent has no place while ${this.#phase}, or without a receiver`);
-    }
-    const { streams } = part.configuration;
-    if (streamIndex >= streams) {
-      throw new RperfError("peer-protocol", `stream_idx must be below ${streams}, not ${streamIndex}`);
-    }
-    part.group.finish(streamIndex, sent);
+  /** Whoever is not there any more is not to be sent to; the time of the senders goes on. */
+  #watchSilence(): void {
+    const warn = (message: string) => this.#context.emit({ type: "warning", client: this.#client.name, message });
+    const events = {
+      // Where the system does not tell, a connection that is not lost is one of a client that is there.
+      silentSeconds: () => (this.#link === null ? null : (this.#link.silentSeconds ?? 0)),
+      onSilent: () => {
+        this.#parts.hold(true);
+        warn("its client is silent: nothing is sent to it until it is heard of again");
+      },
+      onHeard: (heldSeconds: number) => {
+        this.#parts.hold(false);
+        warn(`its client is there again: its streams were held back for ${heldSeconds.toFixed(1)} s`);
+      },
+    };
+    this.#silence = new SilenceWatch(events, this.#guarded);
+  }
+
+  /** There is nothing to hold any more. */
+  #stopWatching(): void {
+    this.#silence?.stop();
+    this.#silence = null;
+  }
+
+  #sent(message: Extract<TestMessage, { kind: "sent" }>): void {
+    const hasStarted = this.#phase === "running" || this.#phase === "finished";
+    if (hasStarted && this.#parts.finish(message)) return;
+    throw new RperfError("peer-protocol", `a sent has no place while ${this.#phase}, or without a receiver`);
   }
 
   /** Where the end is known, nothing of the test outlives it for long, whatever it waits for. */
   #planEnd(): void {
-    const longest = (secondsOf: (part: Part) => number | null) =>
-      Math.max(...this.#parts.map((part) => secondsOf(part) ?? Infinity));
-    const plannedSeconds = longest(({ configuration }) => plannedSecondsOf(configuration));
-    if (plannedSeconds === Infinity) return;
-    const resumeSeconds = longest(({ grant }) => grant.resumeTimeoutSeconds ?? MOST_DRAIN_SECONDS);
-    const overdueMs = (plannedSeconds + resumeSeconds) * 1000 + OVERDUE_MS;
-    this.#cancelOverdue = runAfter(overdueMs, () => this.#stopStreams("its time was over"));
+    const { plannedSeconds, drainSeconds } = this.#parts;
+    this.#limits?.begin();
+    if (plannedSeconds === null) return;
+    this.#deadlines.planEnd(plannedSeconds + drainSeconds, () => this.#stopStreams("its time was over"));
   }
 
-  #streamOver({ extensions, role }: Configuration, streamIndex: number, end: StreamEnd): void {
-    const { socket, report } = end;
-    const failure = end.failure ?? this.#stopFailure;
-    if (failure !== null) {
-      const message = `stream ${streamIndex}: ${failure.message}`;
-      this.#context.emit({ type: "warning", client: this.#client.name, message });
-    }
-    const kind = failure === null ? "done" : "failed";
-    // Only a peer of ours knows what to do with more than the two facts of the original.
-    const isOurs = extensions !== null;
-    this.#tell({
-      kind,
-      streamIndex,
-      role: isOurs ? role : null,
-      socket: isOurs ? socket : null,
-      message: isOurs ? (failure?.message ?? null) : null,
-      totals: (isOurs ? report?.totals : null) ?? NO_TOTALS,
-      sent: (isOurs ? report?.sent : null) ?? null,
-    });
-    if (!this.#parts.every((part) => part.group.isOver)) return;
-    this.#streamsOver();
+  /** Data that come before the begin count too. */
+  #overLimit(why: string): void {
+    if (this.#phase === "running") this.#stopStreams(why);
+    else if (this.#phase !== "finished") this.refuse(why);
   }
 
   #streamsOver(): void {
+    this.#stopWatching();
     this.#enter(nextPhase(this.#phase, "streams-over"));
     if (this.#goodbye !== null) this.#finish(this.#goodbye);
     else if (this.#link === null) this.#keep();
@@ -305,47 +306,58 @@ export class ServerTest implements RegisteredTest {
 
   /** `why`: what makes their figures incomplete; null = the client wants it so. */
   #stopStreams(why: string | null): void {
-    if (this.#isOver || this.#phase !== "running") return;
-    if (why !== null) this.#stopFailure = { code: "stopped", message: `the server stopped it: ${why}` };
-    for (const { group } of this.#parts) group.stop();
-    this.#setDeadline(STOP_MS, () => this.#finish(this.#goodbye ?? "its streams did not stop"));
+    if (this.#isOver || this.#phase !== "running" || this.#parts.areStopped) return;
+    this.#parts.stop(why);
+    this.#deadlines.awaitFigures(() => this.#finish(this.#goodbye ?? "its streams did not stop"));
   }
 
   /** Whether its client may still want to know how the test went. */
   #mayResume(how: LinkEnd): boolean {
     if (this.#goodbye !== null || resumedPhase(this.#phase) === null) return false;
-    const isGranted = this.#parts.every(({ grant }) => grant.resumeTimeoutSeconds !== null);
     // A client that closes in good order has ended, and its system has closed for it.
-    return isGranted && how !== "closed";
+    return this.#parts.areResumable && how !== "closed";
   }
 
   /** Holds the figures for the client, and nothing else. */
   #keep(): void {
     this.#cancelDeadlines();
-    this.#disposeStreams();
-    this.#context.release(this);
+    this.#letGo();
     this.#context.registry.keep(this);
+  }
+
+  /** Its place, and all of the system's: what is left is memory. */
+  #letGo(): void {
+    this.#disposeStreams();
+    this.#admission.release();
   }
 
   #finish(message: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#cancelDeadlines();
-    this.#disposeStreams();
-    this.#context.registry.remove(this);
     const link = this.#link;
     this.#link = null;
-    link?.close();
-    if (!this.#isRefused) {
-      this.#context.emit({ type: "client-ended", client: this.#client.name, message: this.#goodbye ?? message });
-    }
-    this.#context.release(this);
-    this.#context.onTestOver(this);
+    const steps = [
+      () => this.#cancelDeadlines(),
+      () => this.#disposeStreams(),
+      () => this.#context.registry.remove(this),
+      () => this.#admission.leave(message),
+      () => link?.close(),
+      () => this.#tellEnd(message),
+      () => this.#admission.release(),
+      () => this.#context.onTestOver(this),
+    ];
+    // Nothing is left behind because something else went wrong.
+    for (const step of steps) this.#guarded.step(step);
+  }
+
+  #tellEnd(message: string): void {
+    if (this.#isRefused) return;
+    this.#context.emit({ type: "client-ended", client: this.#client.name, message: this.#goodbye ?? message });
   }
 
   /** What a resumed client must not miss is numbered, and kept until it has it. */
   #tell(message: ServerMessage): void {
-    if (!this.#parts.some(({ grant }) => grant.resumeTimeoutSeconds !== null)) return this.#send(message);
+    if (!this.#parts.isAnyResumable) return this.#send(message);
     const encoded = this.#log.append(message);
     this.#link?.send(encoded);
   }
@@ -356,15 +368,8 @@ export class ServerTest implements RegisteredTest {
 
   #enter(phase: ServerPhase): void {
     this.#phase = phase;
-    this.#armDeadline();
-  }
-
-  #armDeadline(): void {
-    this.#cancelDeadline();
-    const phase = this.#phase;
-    const seconds = phaseDeadlineSeconds(phase);
-    if (seconds === null) return;
-    this.#setDeadline(seconds * 1000, () => this.#expire(phase));
+    this.#deadlines.awaitNext(phase, () => this.#expire(phase));
+    if (phase === "running") this.#context.trimIdle();
   }
 
   /** A client that says nothing behind the end may have lost its connection without this side knowing. */
@@ -377,23 +382,15 @@ export class ServerTest implements RegisteredTest {
     this.#keep();
   }
 
-  #setDeadline(delayMs: number, expire: () => void): void {
-    this.#cancelDeadline();
-    this.#deadline = setTimeout(expire, delayMs);
-  }
-
-  #cancelDeadline(): void {
-    if (this.#deadline !== null) clearTimeout(this.#deadline);
-    this.#deadline = null;
-  }
-
   #cancelDeadlines(): void {
-    this.#cancelDeadline();
-    this.#cancelOverdue();
+    this.#deadlines.stop();
+    this.#stopWatching();
+    this.#limits?.stop();
   }
 
   #disposeStreams(): void {
-    for (const { group } of this.#parts) group.dispose();
+    if (this.#limits?.areCounted === true) void this.#admission.holdUntil(this.#parts.settle());
+    else this.#parts.dispose();
     this.#context.leaveUdpDoor(this);
   }
 }
@@ -401,11 +398,4 @@ export class ServerTest implements RegisteredTest {
 /** Null where a client has not been told that it may resume, or has nothing to. */
 function resumedPhase(phase: ServerPhase): ResumedPhase | null {
   return phase === "ready" || phase === "running" || phase === "finished" ? phase : null;
-}
-
-/** The interface belongs to such an address, and sockets do not tell it. */
-function refuseLinkLocal(address: string): void {
-  if (!isLinkLocal(address)) return;
-  const message = "no reverse test over a link-local address: sockets do not tell the interface it belongs to";
-  throw new RperfError("peer-protocol", message);
 }

@@ -1,14 +1,25 @@
+import { totalmem } from "node:os";
+import { openDescriptors, raiseDescriptorLimit, descriptorLimit } from "../../ffi/descriptor-limit.ts";
 import { descriptorOf } from "../../ffi/descriptor.ts";
 import { bindToDevice } from "../../ffi/path-options.ts";
+import { monotonicSeconds } from "../clock.ts";
+import type { Policy } from "../config/policy.ts";
+import type { TlsIdentity } from "../config/tls.ts";
 import type { ServerConfig } from "../config/types.ts";
-import { formatEndpoint } from "../protocol/address.ts";
+import { formatEndpoint, placeOf } from "../protocol/address.ts";
 import { channelSocketHandlers, type ControlChannel } from "../control/channel.ts";
 import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
 import { CpuDealer, PortDealer } from "../workers/dealers.ts";
 import type { StreamWorkerPool } from "../workers/stream-worker-pool.ts";
 import { ClientSession } from "./client-session.ts";
+import { ClosingTally } from "./closing-tally.ts";
 import type { SessionContext } from "./context.ts";
+import { DescriptorBudget } from "./descriptor-budget.ts";
 import type { ServerEvent } from "./events.ts";
+import { Gate } from "./gate.ts";
+import { Guard } from "./guard.ts";
+import { IdleConnections } from "./idle-connections.ts";
+import { MemoryBudget } from "./memory-budget.ts";
 import type { ServerTest } from "./server-test.ts";
 import { TestRegistry } from "./test-registry.ts";
 import { UdpDoor } from "./udp-door.ts";
@@ -16,6 +27,10 @@ import { UdpDoor } from "./udp-door.ts";
 /** How long `stop` waits for the clients to read their reason. */
 const STOP_DEADLINE_MS = 3000;
 const STOP_POLL_MS = 10;
+/** Connections that are closed for others are told of no more often than this. */
+const TELL_CLOSED_SECONDS = 1;
+/** How often a drain looks whether its last test is over. */
+const DRAIN_POLL_MS = 20;
 
 /** A listening server. */
 export interface RperfServer {
@@ -23,7 +38,16 @@ export interface RperfServer {
   readonly port: number;
   /** Clients with a control connection now, or with a test that goes on without one. */
   readonly clients: number;
-  /** Refuses new clients, tells `reason` to those that are there, frees everything and resolves. */
+  /** Puts another policy in the place of the one in force, for those that come from now on; running tests are not touched. */
+  reload(policy: Policy): void;
+  /** Tests whose streams run now. */
+  readonly runningTests: number;
+  /**
+   * Refuses new tests, and those that wait to be let in, with `reason`; lets the others come to their end, and results to
+   * clients that have lost their connection, for at most so long; then stops. Resolves when it has, also by another's `stop`.
+   */
+  drain(reason: string, mostSeconds: number): Promise<void>;
+  /** Refuses new clients, tells `reason` to those that are there, frees everything and resolves. Again: the same end. */
   stop(reason: string): Promise<void>;
 }
 
@@ -31,37 +55,70 @@ export interface RperfServer {
 export function listen(
   config: ServerConfig,
   pool: StreamWorkerPool,
-  emit: (event: ServerEvent) => void,
+  onEvent: (event: ServerEvent) => void,
   registry = new TestRegistry(),
 ): RperfServer {
+  const guard = new Guard(onEvent);
+  const { emit } = guard;
+  const nobody = guard.ofNobody();
   const sessions = new Set<ClientSession>();
   const tests = new Set<ServerTest>();
-  const admitted = new Set<ServerTest>();
-  const door = new UdpDoor(config.bindAddress, registry);
+  const cpus = new CpuDealer(config.affinity, (message) => emit({ type: "warning", client: null, message }));
+  const descriptors = budgetDescriptors();
+  const gate = new Gate(config.policy, { descriptors, memory: budgetMemory(), cpus: cpus.size, guarded: nobody });
+  const door = new UdpDoor(config, registry, nobody);
   const context: SessionContext = {
     pool,
-    cpus: new CpuDealer(config.affinity, (message) => emit({ type: "warning", client: null, message })),
+    cpus,
     ports: new PortDealer(config.portPools),
     registry,
     device: config.device,
+    isTls: config.tls !== null,
     emit,
+    guard,
     controlPort: () => listener.port,
     enterUdpDoor: (test) => door.enter(listener.port, test),
     leaveUdpDoor: (test) => door.leave(test),
-    admit(test) {
-      if (config.clientLimit > 0 && admitted.size >= config.clientLimit) return false;
-      admitted.add(test);
-      tests.add(test);
-      return true;
+    gate,
+    enterIdle: (connection) => {
+      idle.add(connection);
+      trimIdle();
     },
-    release: (test) => void admitted.delete(test),
-    onTestOver: (test) => void tests.delete(test),
+    leaveIdle: (connection) => idle.remove(connection),
+    trimIdle: () => trimIdle(),
+    onTestBegun: (test) => void tests.add(test),
+    onTestOver: (test) => {
+      tests.delete(test);
+      trimIdle();
+    },
+  };
+  const idle = new IdleConnections(descriptors.idle, (place) => awaitedConnections(tests, place));
+  const tellClosed = closedTeller(emit);
+  const trimIdle = (): void => {
+    for (const surplus of idle.trim()) {
+      surplus.evict();
+      tellClosed();
+    }
   };
   const accept = (socket: Bun.Socket<ControlChannel>): void => {
-    sessions.add(new ClientSession(socket, context, (session) => sessions.delete(session)));
+    const guarded = guard.of("a client that was not taken", { refuse: () => socket.terminate() });
+    guarded.run(() => sessions.add(new ClientSession(socket, context, (session) => sessions.delete(session))));
   };
   const listener = openListener(config, accept);
   const { port } = listener;
+  let stopping: Promise<void> | null = null;
+  const isAwaited = (): boolean => tests.size > 0 && stopping === null;
+  async function end(reason: string): Promise<void> {
+    gate.close(reason);
+    listener.stop(false);
+    for (const one of [...sessions, ...tests]) nobody.run(() => one.refuse(reason));
+    registry.clear();
+    door.close();
+    const givenUpAtMs = performance.now() + STOP_DEADLINE_MS;
+    while (sessions.size > 0 && performance.now() < givenUpAtMs) await Bun.sleep(STOP_POLL_MS);
+    listener.stop(true);
+  }
+  const stop = (reason: string): Promise<void> => (stopping ??= end(reason));
   emit({ type: "listening", address: config.bindAddress, port });
   return {
     address: config.bindAddress,
@@ -70,16 +127,54 @@ export function listen(
       // A test that waits for its client has no connection to be counted by.
       return sessions.size + [...tests].filter((test) => test.isDetached).length;
     },
-    async stop(reason) {
-      listener.stop(false);
-      for (const session of sessions) session.refuse(reason);
-      for (const test of tests) test.refuse(reason);
-      registry.clear();
-      await door.close();
-      const givenUpAtMs = performance.now() + STOP_DEADLINE_MS;
-      while (sessions.size > 0 && performance.now() < givenUpAtMs) await Bun.sleep(STOP_POLL_MS);
-      listener.stop(true);
+    reload: (policy) => void (gate.policy = policy),
+    get runningTests() {
+      return [...tests].filter((test) => test.isRunning).length;
     },
+    async drain(reason, mostSeconds) {
+      gate.close(reason);
+      for (const test of tests) if (test.isOutside) nobody.run(() => test.refuse(reason));
+      const givenUpAtMs = performance.now() + mostSeconds * 1000;
+      while (isAwaited() && performance.now() < givenUpAtMs) await Bun.sleep(DRAIN_POLL_MS);
+      await stop(reason);
+    },
+    stop,
+  };
+}
+
+/** What this process may have open; where the system does not tell, as much as it likes. */
+function budgetDescriptors(): DescriptorBudget {
+  const raised = raiseDescriptorLimit();
+  const limit = raised.ok ? raised : descriptorLimit();
+  const open = openDescriptors();
+  return new DescriptorBudget(limit.ok ? limit.value.soft : Infinity, open.ok ? open.value : 0);
+}
+
+/** Of what the system has, or lets this process have. */
+function budgetMemory(): MemoryBudget {
+  // 0: it does not tell of a bound.
+  const mostBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity);
+  return new MemoryBudget(mostBytes, process.memoryUsage.rss());
+}
+
+/** Data connections that clients at `place` may be about to open. */
+function awaitedConnections(tests: ReadonlySet<ServerTest>, place: string): number {
+  let awaited = 0;
+  for (const test of tests) if (placeOf(test.remoteAddress) === place) awaited += test.awaitedConnections;
+  return awaited;
+}
+
+/** Tells of connections that were closed at once, many in one line; to be called for each. */
+function closedTeller(emit: (event: ServerEvent) => void): () => void {
+  const tally = new ClosingTally(TELL_CLOSED_SECONDS);
+  const tell = (): void => {
+    const count = tally.take(monotonicSeconds());
+    const what = count === 1 ? "1 connection" : `${count} connections`;
+    emit({ type: "warning", client: null, message: `too many connections ask for nothing: closed ${what}` });
+  };
+  return () => {
+    const dueSeconds = tally.add(monotonicSeconds());
+    if (dueSeconds !== null) setTimeout(tell, dueSeconds * 1000).unref();
   };
 }
 
@@ -92,12 +187,13 @@ function openListener(config: ServerConfig, accept: (socket: Bun.Socket<ControlC
   throw new RperfError("bind-failed", bound.message);
 }
 
-function listenAt({ bindAddress, port }: ServerConfig, accept: (socket: Bun.Socket<ControlChannel>) => void) {
+function listenAt({ bindAddress, port, tls }: ServerConfig, accept: (socket: Bun.Socket<ControlChannel>) => void) {
   try {
     return Bun.listen<ControlChannel>({
       hostname: bindAddress,
       port,
       exclusive: true,
+      ...(tls === null ? {} : { tls: tlsOptions(tls) }),
       socket: { ...channelSocketHandlers, open: accept },
     });
   } catch (cause) {
@@ -107,4 +203,9 @@ function listenAt({ bindAddress, port }: ServerConfig, accept: (socket: Bun.Sock
     }
     throw new RperfError("bind-failed", `listening on ${where}: ${messageOf(cause)}`, { cause });
   }
+}
+
+/** Nothing before TLS 1.3 (RFC 8446, 4.1.2), which Bun's types do not know how to say. */
+function tlsOptions({ cert, key }: TlsIdentity): Bun.TLSOptions & { readonly minVersion: number } {
+  return { cert, key, minVersion: 0x0304 };
 }

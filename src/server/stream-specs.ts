@@ -32,8 +32,7 @@ export function senderSpec(configuration: UploadConfiguration, place: StreamPlac
   return {
     ...commonSpec(configuration, place),
     role: "sender",
-    // What stands for "no limit" to an original server means it here too.
-    bandwidthBytesPerSecond: bandwidthBytesPerSecond >= UNREACHABLE_BYTES_PER_SECOND ? 0 : bandwidthBytesPerSecond,
+    bandwidthBytesPerSecond: unlimitedIfUnreachable(bandwidthBytesPerSecond),
     durationSeconds: configuration.durationSeconds,
     pacing: extensions?.pacing ?? pacingForOriginal(configuration.sendIntervalSeconds),
     sendIntervalSeconds: configuration.sendIntervalSeconds,
@@ -41,6 +40,11 @@ export function senderSpec(configuration: UploadConfiguration, place: StreamPlac
     sendBufferBytes: configuration.sendBufferBytes,
     noDelay: configuration.noDelay,
   };
+}
+
+/** What stands for "no limit" to an original server means it here too: 0. */
+export function unlimitedIfUnreachable(bandwidthBytesPerSecond: number): number {
+  return bandwidthBytesPerSecond >= UNREACHABLE_BYTES_PER_SECOND ? 0 : bandwidthBytesPerSecond;
 }
 
 function commonSpec(configuration: Configuration, { streamIndex, affinityCpu, endpoint, device }: StreamPlace) {

@@ -1,9 +1,10 @@
+import { placeOf } from "../protocol/address.ts";
 import type { TestId } from "../protocol/messages.ts";
 import type { Handed } from "../streams/spec.ts";
 
-/** How long the results of a test wait for a client that has lost its connection. */
+/** How long the results of a test can be fetched, from the first loss of its client on. */
 const KEEP_MS = 10 * 60_000;
-/** Tests without a client that are remembered at most, and the memory for what they keep: the oldest go first. */
+/** Tests without a client that are remembered at most, and the memory for what they keep. */
 const MAX_KEPT_TESTS = 1000;
 const MAX_KEPT_BYTES = 32 * 1024 * 1024;
 
@@ -18,12 +19,23 @@ export interface RegisteredTest {
   expired(): void;
 }
 
+interface Kept {
+  readonly timer: Timer;
+  /** Where its client is (see `placeOf`). */
+  readonly place: string;
+}
+
+/** How much of what is bounded a kept test takes. */
+type Share = (test: RegisteredTest) => number;
+
 /** Finds a test by the secret of its client, or by the test id that its data bear. */
 export class TestRegistry {
   readonly #byToken = new Map<string, RegisteredTest>();
   readonly #byTestId = new Map<string, RegisteredTest>();
   /** Those that wait for their client, the oldest first. */
-  readonly #kept = new Map<RegisteredTest, Timer>();
+  readonly #kept = new Map<RegisteredTest, Kept>();
+  /** When their time is over, in ms of the monotonic clock: a client that comes again does not prolong it. */
+  readonly #untilMs = new WeakMap<RegisteredTest, number>();
   readonly #keepMs: number;
 
   constructor(keepMs = KEEP_MS) {
@@ -66,17 +78,17 @@ export class TestRegistry {
 
   /** Keeps what the test has to tell for a while, without its client. */
   keep(test: RegisteredTest): void {
-    this.#kept.set(
-      test,
-      setTimeout(() => this.#expire(test), this.#keepMs),
-    );
-    this.#kept.get(test)?.unref();
+    const untilMs = this.#untilMs.get(test) ?? performance.now() + this.#keepMs;
+    this.#untilMs.set(test, untilMs);
+    const timer = setTimeout(() => this.#expire(test), Math.max(0, untilMs - performance.now()));
+    timer.unref();
+    this.#kept.set(test, { timer, place: placeOf(test.remoteAddress) });
     this.#makeRoom();
   }
 
   /** Its client is back. */
   release(test: RegisteredTest): void {
-    clearTimeout(this.#kept.get(test));
+    clearTimeout(this.#kept.get(test)?.timer);
     this.#kept.delete(test);
   }
 
@@ -89,19 +101,34 @@ export class TestRegistry {
 
   /** No timer is left. */
   clear(): void {
-    for (const timer of this.#kept.values()) clearTimeout(timer);
+    for (const { timer } of this.#kept.values()) clearTimeout(timer);
     this.#kept.clear();
     this.#byToken.clear();
     this.#byTestId.clear();
   }
 
   #makeRoom(): void {
-    let bytes = 0;
-    for (const test of this.#kept.keys()) bytes += test.keptBytes;
-    for (const test of this.#kept.keys()) {
-      if (this.#kept.size <= MAX_KEPT_TESTS && bytes <= MAX_KEPT_BYTES) return;
-      bytes -= test.keptBytes;
-      this.#expire(test);
+    const one = (): number => 1;
+    const bytesOf = (test: RegisteredTest): number => test.keptBytes;
+    while (this.#kept.size > MAX_KEPT_TESTS) this.#expireOne(one);
+    while (this.#sum(bytesOf) > MAX_KEPT_BYTES) this.#expireOne(bytesOf);
+  }
+
+  #sum(share: Share): number {
+    let sum = 0;
+    for (const test of this.#kept.keys()) sum += share(test);
+    return sum;
+  }
+
+  /** The oldest of the place with the most: nobody else loses anything by whoever has much kept. */
+  #expireOne(share: Share): void {
+    const sums = new Map<string, number>();
+    for (const [test, { place }] of this.#kept) {
+      sums.set(place, (sums.get(place) ?? 0) + share(test));
+    }
+    const most = Math.max(...sums.values());
+    for (const [test, { place }] of this.#kept) {
+      if (sums.get(place) === most) return this.#expire(test);
     }
   }
 

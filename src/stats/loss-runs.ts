@@ -49,7 +49,9 @@ export class LossRuns {
     this.#finishRun();
     const countedFrom = Math.min(this.#countedFrom, end);
     const omittedAtMost = Math.min(omittedPackets, countedFrom);
-    const firstId = this.#edgeTo === countedFrom ? Math.max(omittedAtMost, this.#edgeFrom) : countedFrom;
+    // The sender's count may lie below ids that came: a run above it is no edge, and one across it ends there.
+    const isEdge = this.#edgeFrom < end && Math.min(this.#edgeTo, end) === countedFrom;
+    const firstId = isEdge ? Math.max(omittedAtMost, this.#edgeFrom) : countedFrom;
     this.#packetsOmitted -= countedFrom - firstId;
     this.#addBurst(countedFrom - firstId);
     return this.#notAbove(end, firstId);

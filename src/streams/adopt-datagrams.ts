@@ -1,8 +1,17 @@
 import { descriptorOf } from "../../ffi/descriptor.ts";
 import type { DirectIo } from "../../ffi/direct-io.ts";
+import { connectDescriptor } from "./connect-descriptor.ts";
 
 /** What is left to Bun of a UDP socket that is read past it: to close it, also when its thread ends. */
-export type AdoptedSocket = Bun.Socket;
+export type AdoptedSocket = Bun.Socket<AdoptedState>;
+
+/**
+ * Bun closes it by itself where a datagram was refused (ECONNREFUSED, by ICMP), paused or not: its number is another's right
+ * behind that, and whoever keeps it is to hear of it.
+ */
+export interface AdoptedState {
+  onClosed: () => void;
+}
 
 /**
  * Takes the reading of a UDP socket away from Bun, which would copy each datagram as long as any come, and tell nothing
@@ -20,17 +29,15 @@ export async function adoptDatagrams(io: DirectIo, socket: Bun.udp.Socket<"buffe
 
 /** The same of a UDP socket that is nobody's yet. */
 export async function adoptDescriptor(descriptor: number): Promise<AdoptedSocket> {
-  // Bun takes a descriptor here (FdSocketOptions), its types only leave it out of this call.
-  const options: Bun.FdSocketOptions & { readonly hostname: string; readonly port: number } = {
+  return connectDescriptor<AdoptedState>({
     fd: descriptor,
-    hostname: "",
-    port: 0,
+    data: { onClosed: () => {} },
     socket: {
       open: (opened) => {
         opened.pause();
       },
       data: () => {},
+      close: (closed) => closed.data.onClosed(),
     },
-  };
-  return Bun.connect(options);
+  });
 }

@@ -1,3 +1,4 @@
+import { descriptorOf } from "../../ffi/descriptor.ts";
 import type { DirectIo } from "../../ffi/direct-io.ts";
 import { openSocket } from "../../ffi/open-socket.ts";
 import { readSendQueueBytes } from "../../ffi/tcp-info.ts";
@@ -29,7 +30,9 @@ export class ConnectionWitness {
 
   /** `fd` is the connection's. */
   watch(fd: number): void {
-    this.#isWatching = this.#io.duplicateOnto(fd, this.#fd) >= 0;
+    // Were it closed, its number would be another socket's.
+    const isOpen = descriptorOf(this.#socket) === this.#fd;
+    this.#isWatching = isOpen && this.#io.duplicateOnto(fd, this.#fd) >= 0;
   }
 
   /** What the peer's system has not acknowledged, a FIN as one byte (tcp(7), SIOCOUTQ); null = not known. */

@@ -1,9 +1,11 @@
 import type { DatagramReader } from "../../ffi/datagram-reader.ts";
+import { descriptorOf } from "../../ffi/descriptor.ts";
 import { type DirectIo, NOT_NOW } from "../../ffi/direct-io.ts";
 import { RperfError } from "../errors.ts";
 import type { TestId } from "../protocol/messages.ts";
 import { isSameTest } from "../protocol/tcp-data.ts";
 import { decodeHello, encodeHello, type HelloKind } from "../protocol/udp-hello.ts";
+import type { AdoptedSocket } from "./adopt-datagrams.ts";
 import type { LoopTask, Readiness, StreamLoop } from "./stream-loop.ts";
 
 /** How long a hello is said again and again before the path counts as blocked. */
@@ -37,19 +39,23 @@ export function datagramCallsOf({ io, datagrams }: StreamLoop): DatagramCalls | 
  */
 export async function sayHello(
   { io, reader }: DatagramCalls,
-  fd: number,
+  socket: AdoptedSocket,
   stream: HelloStream,
   peer: { readonly address: string; readonly port: number },
 ): Promise<void> {
   const hello = encodeHello({ kind: "hello", ...stream });
   const givenUpAtMs = performance.now() + HELLO_TIMEOUT_MS;
   for (let waitMs = FIRST_WAIT_MS; performance.now() < givenUpAtMs; waitMs = Math.min(2 * waitMs, MOST_WAIT_MS)) {
-    // A refusal is an ICMP answer to the one before, or passes: the next one is as good.
-    io.send(fd, hello, hello.length);
     const nextAtMs = performance.now() + waitMs;
-    while (performance.now() < nextAtMs) {
+    for (let isSaid = false; performance.now() < nextAtMs; await Bun.sleep(POLL_MS)) {
+      // Asked each time: Bun closes it where nobody listens.
+      const fd = descriptorOf(socket);
+      if (fd === null)
+        throw new RperfError("stream-failed", `nobody listens at UDP port ${peer.port} of ${peer.address}`);
+      // A refusal that passes: the next one is as good.
+      if (!isSaid) io.send(fd, hello, hello.length);
+      isSaid = true;
       if (hears(reader, fd, stream, "answer")) return;
-      await Bun.sleep(POLL_MS);
     }
   }
   const message = `UDP port ${peer.port} of ${peer.address} does not answer for ${HELLO_TIMEOUT_MS / 1000} s: is it blocked on the way?`;

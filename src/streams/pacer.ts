@@ -2,8 +2,10 @@
 const MAX_DEBT_SECONDS = 1;
 /** An even stream that is so far behind, for its machine is too busy to wake it for each slice … */
 const FAR_BEHIND_SECONDS = 0.01;
-/** … may send so much time of its rate at once, but no more than this. */
-const MOST_AT_ONCE_SECONDS = 0.001;
+/** … may send this share of what it owes at once: wake-ups that are always late do not slow it down for good … */
+const AT_ONCE_SHARE = 0.1;
+/** … but no more than so much time of its rate, and than this. */
+const MOST_AT_ONCE_SECONDS = 0.01;
 const MOST_AT_ONCE_BYTES = 62_500;
 /** Behind its plan, an even stream leaves this much faster until it has caught up. */
 const CATCH_UP_SPEED = 2;
@@ -25,8 +27,8 @@ export class Pacer {
   readonly #pace: Pace;
   /** What leaves with one slice of an even stream: at least a unit. */
   readonly #sliceBytes: number;
-  /** The same far behind the plan. */
-  readonly #mostBytes: number;
+  /** Of what it owes, far behind the plan. */
+  readonly #mostShareBytes: number;
   #forgivenBytes = 0;
   /** Of an even stream: when the next slice may leave. */
   #notBeforeSeconds = -Infinity;
@@ -34,8 +36,7 @@ export class Pacer {
   constructor(pace: Pace) {
     this.#pace = pace;
     this.#sliceBytes = Math.max(pace.unitBytes, pace.bandwidthBytesPerSecond * pace.sliceSeconds);
-    const millisecondBytes = pace.bandwidthBytesPerSecond * MOST_AT_ONCE_SECONDS;
-    this.#mostBytes = Math.max(this.#sliceBytes, Math.min(millisecondBytes, MOST_AT_ONCE_BYTES));
+    this.#mostShareBytes = Math.min(pace.bandwidthBytesPerSecond * MOST_AT_ONCE_SECONDS, MOST_AT_ONCE_BYTES);
   }
 
   /** Bytes that may leave now; everything the plan holds in the end is bandwidth × duration, exactly. */
@@ -46,7 +47,8 @@ export class Pacer {
     if (!isEven) return owedBytes;
     if (elapsedSeconds < this.#notBeforeSeconds) return Math.min(0, owedBytes);
     const isFarBehind = owedBytes > FAR_BEHIND_SECONDS * bandwidthBytesPerSecond;
-    return Math.min(owedBytes, isFarBehind ? this.#mostBytes : this.#sliceBytes);
+    const shareBytes = isFarBehind ? Math.min(owedBytes * AT_ONCE_SHARE, this.#mostShareBytes) : 0;
+    return Math.min(owedBytes, Math.max(this.#sliceBytes, shareBytes));
   }
 
   /** Bytes of the plan that should have left by now and have not; what is more than a second old is forgiven. */
@@ -59,6 +61,14 @@ export class Pacer {
     if (owedBytes <= mostBytes) return owedBytes;
     this.#forgivenBytes += owedBytes - mostBytes;
     return mostBytes;
+  }
+
+  /** What is owed by now is owed no more. */
+  forgive(elapsedSeconds: number, sentBytes: number): void {
+    if (this.#pace.bandwidthBytesPerSecond === 0) return;
+    // Which forgives some by itself, before it tells the rest.
+    const owedBytes = this.owedBytes(elapsedSeconds, sentBytes);
+    this.#forgivenBytes += Math.max(0, owedBytes);
   }
 
   /** To be told of every sending. */

@@ -82,6 +82,7 @@ export class Receiver implements Stream, LoopTask {
   readonly #emit: Emit;
   readonly #readRate = new ReadRate();
   #isResting = false;
+  #isStarted = false;
   #state: "waiting" | "receiving" | "over" = "waiting";
   #cutter: IntervalCutter | null = null;
   #lastDataSeconds: number;
@@ -124,6 +125,7 @@ export class Receiver implements Stream, LoopTask {
 
   start(terms: StartTerms | null): void {
     if (terms !== null) this.#terms = terms;
+    this.#isStarted = true;
     this.#transport.start(this.#terms);
     if (this.#state === "waiting") this.#lastDataSeconds = this.#clock.monotonicSeconds();
     this.#arm();
@@ -138,6 +140,8 @@ export class Receiver implements Stream, LoopTask {
     if (this.#state === "over") letGo(handed);
     else this.#transport.take(handed);
   }
+
+  hold(): void {}
 
   finish(totals: SentTotals): void {
     if (this.#state === "over" || this.#sent !== null) return;
@@ -243,7 +247,9 @@ export class Receiver implements Stream, LoopTask {
     this.#state = "over";
     this.#loop.remove(this);
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#transport.close(this.#sent !== null);
+    // Before the start nobody sends: its port may be another's at once.
+    const isUnused = !this.#isStarted && this.#cutter === null;
+    this.#transport.close(this.#sent !== null || isUnused);
     if (this.#cutter === null) return;
     this.#tellFinal(this.#cutter.cutFinal(endSeconds));
   }

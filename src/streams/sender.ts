@@ -84,6 +84,7 @@ export class Sender implements Stream, LoopTask {
   #originSeconds = 0;
   #cutter: IntervalCutter;
   #isBlocked = false;
+  #isHeld = false;
   #sentBytes = 0;
   #interval = zero();
   #omitted = zero();
@@ -105,7 +106,7 @@ export class Sender implements Stream, LoopTask {
   }
 
   get descriptor(): number | null {
-    return this.#isBlocked ? this.#transport.awaitedDescriptor : null;
+    return this.#isBlocked && !this.#isHeld ? this.#transport.awaitedDescriptor : null;
   }
 
   async prepare(): Promise<void> {
@@ -143,6 +144,16 @@ export class Sender implements Stream, LoopTask {
 
   finish(): void {}
 
+  hold(isHeld: boolean): void {
+    if (isHeld === this.#isHeld) return;
+    this.#isHeld = isHeld;
+    if (this.#state !== "running") return;
+    const nowSeconds = this.#clock.monotonicSeconds();
+    if (!isHeld) this.#pacer.forgive(nowSeconds - this.#originSeconds, this.#sentBytes);
+    this.dueSeconds = nowSeconds;
+    this.#loop.add(this);
+  }
+
   #begin(): void {
     if (this.#state !== "idle") return this.#transport.close();
     this.#state = "running";
@@ -172,7 +183,7 @@ export class Sender implements Stream, LoopTask {
       const isOver = elapsedSeconds >= this.#spec.durationSeconds;
       if (!isOver) this.#cutDue(nowSeconds);
       const dueBytes = Math.floor(this.#pacer.dueBytes(elapsedSeconds, this.#sentBytes) + ROUNDING_BYTES);
-      const maySend = !this.#isBlocked && dueBytes >= this.#transport.leastBytes();
+      const maySend = !this.#isBlocked && !this.#isHeld && dueBytes >= this.#transport.leastBytes();
       if (isOver && !this.#isToSendMore(elapsedSeconds)) this.#finish();
       else if (!maySend) {
         this.dueSeconds = this.#originSeconds + this.#nextSeconds(elapsedSeconds);
@@ -198,7 +209,7 @@ export class Sender implements Stream, LoopTask {
   #isToSendMore(elapsedSeconds: number): boolean {
     const { bandwidthBytesPerSecond, sliceSeconds } = this.#pace;
     const hasSentNothing = this.#sentBytes === 0;
-    if (this.#isBlocked) return false;
+    if (this.#isBlocked || this.#isHeld) return false;
     if (bandwidthBytesPerSecond === 0) return hasSentNothing;
     const owedBytes = Math.floor(this.#pacer.owedBytes(elapsedSeconds, this.#sentBytes) + ROUNDING_BYTES);
     if (owedBytes < this.#transport.leastBytes()) return false;
@@ -235,7 +246,7 @@ export class Sender implements Stream, LoopTask {
     const { durationSeconds } = this.#spec;
     const boundarySeconds = this.#cutter.boundarySeconds - this.#originSeconds;
     return Math.min(
-      this.#isBlocked ? Infinity : this.#pacer.nextSeconds(elapsedSeconds, this.#sentBytes),
+      this.#isBlocked || this.#isHeld ? Infinity : this.#pacer.nextSeconds(elapsedSeconds, this.#sentBytes),
       boundarySeconds > elapsedSeconds ? boundarySeconds : Infinity,
       durationSeconds > elapsedSeconds ? durationSeconds : Infinity,
     );
@@ -286,13 +297,19 @@ export class Sender implements Stream, LoopTask {
 
   #finish(): void {
     this.#endIntervals();
-    this.#transport.finish().then(
+    this.#endTransport().then(
       () => this.#emit({ type: "ended", report: this.#makeReport() }),
       (error: unknown) => {
         this.#transport.close();
         this.#emit({ type: "failed", code: "stream-failed", message: messageOf(error), report: this.#makeReport() });
       },
     );
+  }
+
+  /** Where nobody may be sent to, no end marker goes either; the end of a connection is for the system to tell. */
+  async #endTransport(): Promise<void> {
+    if (this.#isHeld && this.#spec.family === "udp") this.#transport.close();
+    else await this.#transport.finish();
   }
 
   #lost(message: string): void {

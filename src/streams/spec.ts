@@ -142,6 +142,8 @@ export interface Stream {
   stop(): void;
   /** The peer has come to the control port. What it came by is the stream's from then on, also when it is over. */
   take(handed: Handed): void;
+  /** Of a sender: nothing is sent from now on, until it may go on. What was not sent then is not sent later. */
+  hold(isHeld: boolean): void;
   /** Of a receiver: the sender is done, having sent this; what is under way still has a moment to come. */
   finish(sent: SentTotals): void;
 }

@@ -3,6 +3,7 @@ import { DeadlineError, withDeadline } from "../clock.ts";
 import { CONNECT_TIMEOUT_SECONDS } from "../config/limits.ts";
 import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
 import { ipVersionOf } from "../protocol/address.ts";
+import { connectDescriptor } from "./connect-descriptor.ts";
 import { applyPathBeforeConnect, hasOwnName } from "./path.ts";
 import type { PathSpec } from "./spec.ts";
 
@@ -56,16 +57,12 @@ export async function connectData(
 
 /** Goes on with a connection that another thread, or this one past Bun, has made. */
 export function adoptConnection(descriptor: number, owner: ConnectionOwner): Promise<DataSocket> {
-  // Bun takes a descriptor here (FdSocketOptions), its types only leave it out of this call.
-  const options: Bun.FdSocketOptions<ConnectionOwner> & { readonly hostname: string; readonly port: number } = {
+  return connectDescriptor<ConnectionOwner>({
     fd: descriptor,
-    hostname: "",
-    port: 0,
     data: owner,
     allowHalfOpen: true,
     socket: connectionHandlers,
-  };
-  return Bun.connect<ConnectionOwner>(options);
+  });
 }
 
 /**

@@ -7,14 +7,18 @@ import { applyPathToListener } from "./path.ts";
 import type { ListenEndpoint, StreamSpec } from "./spec.ts";
 import { type ConnectionOwner, connectionHandlers, type DataSocket } from "./tcp-connection.ts";
 
-/** Connections that may wait for their first bytes at a time; the oldest makes room for one more. */
-const MAX_CANDIDATES = 32;
+/**
+ * Connections that may wait for their first bytes at a time; one of the address that has most makes room for one more. The
+ * stream's own has them right behind the handshake, and a server reckons with the descriptors of as many strangers.
+ */
+export const MAX_CANDIDATES = 8;
 
 /** Listens until a connection opens with the test id. */
 export class ListenSource implements ConnectionSource {
   readonly #spec: StreamSpec;
   readonly #endpoint: ListenEndpoint;
-  readonly #candidates = new Set<DataSocket>();
+  /** And where they came from; the oldest first. */
+  readonly #candidates = new Map<DataSocket, string>();
   #listener: Bun.TCPSocketListener<ConnectionOwner> | null = null;
   #isAdmitted = false;
   #hasSeenForeign = false;
@@ -54,8 +58,7 @@ export class ListenSource implements ConnectionSource {
   close(): void {
     this.#listener?.stop(!this.#isAdmitted);
     this.#listener = null;
-    for (const socket of this.#candidates) socket.terminate();
-    this.#candidates.clear();
+    this.#terminateCandidates();
   }
 
   #accept(socket: DataSocket): void {
@@ -82,18 +85,29 @@ export class ListenSource implements ConnectionSource {
       return;
     }
     if (peerAddress !== null && unmapAddress(socket.remoteAddress) !== peerAddress) return this.#reject(socket);
-    this.#candidates.add(socket);
-    const [oldest] = this.#candidates;
-    if (this.#candidates.size <= MAX_CANDIDATES || oldest === undefined) return;
+    this.#candidates.set(socket, socket.remoteAddress);
+    if (this.#candidates.size > MAX_CANDIDATES) this.#makeRoom();
+  }
+
+  /** Whoever opens many gives way first, so that nobody's connections drive out those of others. */
+  #makeRoom(): void {
+    const sockets = Map.groupBy(this.#candidates.keys(), (socket) => this.#candidates.get(socket));
+    const [most] = [...sockets.values()].toSorted((one, other) => other.length - one.length);
+    const oldest = most?.[0];
+    if (oldest === undefined) return;
     this.#candidates.delete(oldest);
     oldest.terminate();
+  }
+
+  #terminateCandidates(): void {
+    for (const socket of this.#candidates.keys()) socket.terminate();
+    this.#candidates.clear();
   }
 
   #admit(socket: DataSocket, seenBytes: number): void {
     this.#isAdmitted = true;
     this.#candidates.delete(socket);
-    for (const other of this.#candidates) other.terminate();
-    this.#candidates.clear();
+    this.#terminateCandidates();
     this.#listener?.stop(false);
     this.#events?.onConnection(socket, seenBytes);
   }

@@ -225,8 +225,12 @@ export class TcpSendTransport implements SendTransport {
   }
 }
 
-/** The most that one write holds. */
-function writeBytesOf({ writeSize, lengthBytes, bandwidthBytesPerSecond }: SenderSpec): number {
+/** The most that one write holds: as much is kept for each stream. */
+export function writeBytesOf({
+  writeSize,
+  lengthBytes,
+  bandwidthBytesPerSecond,
+}: Pick<SenderSpec, "writeSize" | "lengthBytes" | "bandwidthBytesPerSecond">): number {
   if (writeSize === "length") return lengthBytes;
   if (bandwidthBytesPerSecond === 0) return AUTO_WRITE_BYTES;
   return Math.min(AUTO_WRITE_BYTES, Math.max(lengthBytes, Math.ceil(bandwidthBytesPerSecond * AUTO_WRITE_SECONDS)));

@@ -102,7 +102,7 @@ export class UdpReceiveTransport implements ReceiveTransport {
         const calls = this.#demandCalls();
         const own = await openDatagrams({ peer: endpoint, isPortShared: false, path });
         this.#own(own);
-        await sayHello(calls, own.fd, this.#spec, endpoint);
+        await sayHello(calls, own.socket, this.#spec, endpoint);
         return null;
       }
       case "handed":

@@ -119,7 +119,7 @@ export class UdpSendTransport implements SendTransport {
         const calls = this.#demandCalls();
         const own = await openDatagrams({ peer: endpoint, isPortShared: false, path });
         this.#own(own);
-        await sayHello(calls, own.fd, this.#spec, endpoint);
+        await sayHello(calls, own.socket, this.#spec, endpoint);
         this.#peer = endpoint;
         return null;
       }
@@ -175,6 +175,8 @@ export class UdpSendTransport implements SendTransport {
     const marker = this.#spec.testId;
     let left = END_MARKER_COPIES;
     for (let attempt = 0; left > 0 && attempt < END_ATTEMPTS; attempt++) {
+      // Whoever is gone needs none.
+      if (this.#fd === null) break;
       left -= this.#offerEach(Array.from({ length: left }, () => marker));
       if (left > 0) await Bun.sleep(RETRY_MS);
     }
@@ -263,7 +265,14 @@ export class UdpSendTransport implements SendTransport {
 
   #own({ fd, socket }: OwnDatagramSocket): void {
     this.#socket = socket;
-    this.#fd = fd;
+    this.#fd = descriptorOf(socket) === fd ? fd : null;
+    socket.data.onClosed = () => this.#gone();
+  }
+
+  /** The number is another socket's from now on. */
+  #gone(): void {
+    this.#fd = null;
+    if (this.#listener !== null) this.#loop.remove(this.#listener);
   }
 
   #demandCalls(): DatagramCalls {
@@ -320,7 +329,8 @@ export class UdpSendTransport implements SendTransport {
   /** The same past Bun. */
   #sendEach(count: number, memoryAt: (index: number) => Uint8Array | Address, bytes: number): number {
     const fd = this.#fd;
-    if (this.#io === null || fd === null) return 0;
+    if (this.#io === null) return 0;
+    if (fd === null) return this.#refused("ECONNREFUSED", "nobody is there any more (ECONNREFUSED)");
     for (let index = 0; index < count; index++) {
       const memory = memoryAt(index);
       let taken = this.#io.send(fd, memory, bytes);

@@ -4,7 +4,7 @@ import { createStream } from "../streams/create-stream.ts";
 import { letGo } from "../streams/let-go.ts";
 import type { Emit, Stream, StreamSpec } from "../streams/spec.ts";
 import { StreamLoop } from "../streams/stream-loop.ts";
-import type { WorkerCommand, WorkerReport } from "./messages.ts";
+import type { StreamCommand, WorkerReport } from "./messages.ts";
 
 /** One of a Worker's streams. */
 interface Place {
@@ -14,7 +14,7 @@ interface Place {
 }
 
 /** Runs streams on the calling thread; gives the function that takes the main thread's commands. */
-export function serveStreams(report: (message: WorkerReport) => void): (command: WorkerCommand) => void {
+export function serveStreams(report: (message: WorkerReport) => void): (command: StreamCommand) => void {
   const loop = new StreamLoop(systemClock());
   const places = new Map<number, Place>();
 
@@ -30,8 +30,13 @@ export function serveStreams(report: (message: WorkerReport) => void): (command:
       // A clock of its own: its wall anchor must not be as old as a thread that many tests share.
       const stream = createStream(spec, systemClock(), loop, emit);
       place.stream = stream;
-      stream.prepare().catch((error: unknown) => fail(place, error));
+      const settled = () => report({ type: "settled" });
+      stream
+        .prepare()
+        .catch((error: unknown) => fail(place, error))
+        .then(settled, settled);
     });
+    if (place.stream === null) report({ type: "settled" });
   }
 
   return (command) => {
@@ -49,6 +54,8 @@ export function serveStreams(report: (message: WorkerReport) => void): (command:
         return report({ type: "taken" });
       case "finish":
         return guarded(place, (stream) => stream?.finish(command.sent));
+      case "hold":
+        return guarded(place, (stream) => stream?.hold(command.isHeld));
       case "drop":
         places.delete(command.slot);
         return guarded(place, (stream) => stream?.stop());

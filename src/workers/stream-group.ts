@@ -22,6 +22,8 @@ export interface StreamGroupEvents {
   onDebug(message: string): void;
   /** Exactly once for each stream, and not before `start`. */
   onOver(streamIndex: number, end: StreamEnd): void;
+  /** What went wrong while an event of a Worker was served; absent = it is thrown on, to whoever runs this thread. */
+  onThrown?(error: unknown): void;
 }
 
 interface Member {
@@ -69,7 +71,9 @@ export class StreamGroup {
           new Promise<void>((resolve, reject) => {
             const spec = specs[index];
             if (spec === undefined) return reject(new RperfError("internal", `stream ${index} has no spec`));
-            member.worker.prepare(spec, (event) => this.#event(member, index, event, resolve, reject));
+            member.worker.prepare(spec, (event) =>
+              this.#guarded(() => this.#event(member, index, event, resolve, reject)),
+            );
           }),
       ),
     );
@@ -89,6 +93,11 @@ export class StreamGroup {
     for (const member of this.#members) member.worker.stop();
   }
 
+  /** Senders that are held send nothing; their time goes on, and nothing is made up for later. */
+  hold(isHeld: boolean): void {
+    for (const member of this.#members) member.worker.hold(isHeld);
+  }
+
   stopStream(streamIndex: number): void {
     this.#members[streamIndex]?.worker.stop();
   }
@@ -105,9 +114,9 @@ export class StreamGroup {
     else letGo(handed);
   }
 
-  /** The sender of a stream is done. */
+  /** The sender of a stream is done; one that is over has no use for it. */
   finish(streamIndex: number, sent: SentTotals): void {
-    this.#members[streamIndex]?.worker.finish(sent);
+    if (this.isLive(streamIndex)) this.#members[streamIndex]?.worker.finish(sent);
   }
 
   /** Ends every Worker at once; no event comes any more. */
@@ -147,6 +156,15 @@ export class StreamGroup {
           failure: { code: event.code, message: event.message },
           report: event.report,
         });
+    }
+  }
+
+  #guarded(serve: () => void): void {
+    try {
+      serve();
+    } catch (error) {
+      if (this.#events.onThrown === undefined) throw error;
+      this.#events.onThrown(error);
     }
   }
 

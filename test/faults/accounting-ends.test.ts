@@ -104,7 +104,7 @@ describe("a packet that is overtaken by the end markers", () => {
     test(name, async () => {
       const server = await WatchedServer.start();
       const client = await server.connect();
-      const extensions = { version: 2, omit_seconds: 0, offload: "off", interval: 1, duration: 2, accounting: true };
+      const extensions = { version: 3, omit_seconds: 0, offload: "off", interval: 1, duration: 2, accounting: true };
       const configuration = downloadConfiguration({ family: "udp", extensions });
       const [port = 0] = await client.configure(configuration);
       client.send({ kind: "begin" });

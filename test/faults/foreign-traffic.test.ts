@@ -202,7 +202,10 @@ describe("connections", () => {
   test("that say nothing, and such as send half an id, are in nobody's way", async () => {
     const { client, testId, port } = await configured();
     client.send({ kind: "begin" });
-    const idlers = await Promise.all(Array.from({ length: 20 }, () => connectTcp(port)));
+    const connecting = await Promise.allSettled(Array.from({ length: 20 }, () => connectTcp(port)));
+    // Some make room for others before this side has seen them open.
+    const idlers = connecting.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    expect(idlers).not.toBeEmpty();
     for (const [index, idler] of idlers.entries()) if (index % 2 === 0) idler.write(Buffer.from(testId.slice(0, 8)));
     await Bun.sleep(100);
     await expectCounted(client, testId, port);

@@ -83,7 +83,7 @@ describe("forged numbers from the sender's own address", () => {
   for (const { name, forgedBehind, strays, isLost = () => false, expected = {} } of CASES) {
     test(name, async () => {
       const client = await server.connect();
-      const extensions = { version: 2, omit_seconds: 0, offload: "off", interval: 1, duration: 2, accounting: true };
+      const extensions = { version: 3, omit_seconds: 0, offload: "off", interval: 1, duration: 2, accounting: true };
       const configuration = downloadConfiguration({ family: "udp", extensions });
       const [port = 0] = await client.configure(configuration);
       client.send({ kind: "begin" });
@@ -115,7 +115,7 @@ describe("forged numbers from the sender's own address", () => {
 
   test("a flood of them leaves nothing in memory", async () => {
     const client = await server.connect();
-    const extensions = { version: 2, omit_seconds: 0, offload: "off", interval: 1, duration: 2, accounting: true };
+    const extensions = { version: 3, omit_seconds: 0, offload: "off", interval: 1, duration: 2, accounting: true };
     const configuration = downloadConfiguration({ family: "udp", extensions });
     const [port = 0] = await client.configure(configuration);
     client.send({ kind: "begin" });

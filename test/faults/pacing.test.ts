@@ -133,13 +133,29 @@ function backToBackShare(gaps: readonly number[], gapSeconds: number): number {
   return gaps.filter((gap) => gap < gapSeconds / 4).length / gaps.length;
 }
 
+/** Behind by more than 10 ms, a sender sends several at once (streams/pacer.ts); a bit less, for packets come in time. */
+const FAR_BEHIND_SECONDS = 0.009;
+
+/** The gaps in front of those packets that left less than so far behind the plan, as the packet that is least so tells it. */
+function gapsInPlan(gaps: readonly number[], gapSeconds: number): readonly number[] {
+  let behindSeconds = 0;
+  const behind = gaps.map((gap) => (behindSeconds += gap - gapSeconds));
+  const least = behind.reduce((a, b) => Math.min(a, b), 0);
+  return gaps.filter((_, index) => (behind[index] ?? 0) - least < FAR_BEHIND_SECONDS);
+}
+
 /**
  * One by one. What was late is made up for with half the time between two packets, so that even then none leave back to
- * back, but for a sender that the system puts aside between its look at the clock and its call.
+ * back, but for a sender that the system puts aside between its look at the clock and its call, or for more than 10 ms.
  */
 function expectEven(gaps: readonly number[], gapSeconds: number): void {
-  expect(backToBackShare(gaps, gapSeconds)).toBeLessThan(0.01);
-  expect(largestBurst(gaps, gapSeconds)).toBeLessThanOrEqual(4);
+  const inPlan = gapsInPlan(gaps, gapSeconds);
+  if (inPlan.length < gaps.length)
+    console.log(`  far behind for ${gaps.length - inPlan.length} of ${gaps.length} packets`);
+  expect(backToBackShare(inPlan, gapSeconds)).toBeLessThan(0.01);
+  expect(largestBurst(inPlan, gapSeconds)).toBeLessThanOrEqual(4);
+  // 10 ms of the rate at once, and what a sender that is put aside adds.
+  expect(largestBurst(gaps, gapSeconds)).toBeLessThanOrEqual(4 + 0.01 / gapSeconds);
 }
 
 /** Many at once, and nothing between: a slice of 0.05 s holds 60 packets at 10 Mb/s. */

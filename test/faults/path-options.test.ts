@@ -1,8 +1,9 @@
 // Options of the way that data takes: what was asked for is what the other end, the kernel and the packets show.
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 
-import { complaintOf, EXIT_FAILED, type OurDocument } from "../support/cli.ts";
+import { complaintOf, EXIT_FAILED, linesOf, type OurDocument } from "../support/cli.ts";
 import { expectCompleted } from "../support/directions.ts";
+import { eventually } from "../support/eventually.ts";
 import { describeWithNamespaces, execute, type Namespace, withNamespaces } from "../support/netns.ts";
 import { freePort } from "../support/ports.ts";
 import { rperf, run, type RunningProcess, startProcess } from "../support/process.ts";
@@ -114,6 +115,13 @@ describeWithNamespaces("--bind and --bind-dev", () => {
       const sockets = execute(right.command(["ss", "-tnH", "state", "established", "sport", "ge", ":7000"]));
       expect(sockets).toContain(`10.77.0.2%${right.device}:700`);
       expect(await late.exited).toBe(0);
+      const single = left.start(clientArgs(right.ipv4, "-u", "-R", "--single-port"));
+      await server.waitForOutput(/(?:test started[^]*){6}/);
+      // Where hellos come, and the stream's own.
+      const numbers = linesOf(execute(right.command(["ss", "-uanH", "sport", "=", `:${PORT}`])));
+      expect(numbers).toHaveLength(2);
+      for (const line of numbers) expect(line).toContain(`10.77.0.2%${right.device}:${PORT}`);
+      expect(await single.exited).toBe(0);
       const other = await left.run(clientArgs(right.ipv6));
       expect(other.code).toBe(EXIT_FAILED);
       expect(complaintOf(other)).toMatch(/connection refused/);
@@ -160,14 +168,16 @@ describeWithNamespaces("--congestion and --mss", () => {
     withNamespaces(async ({ left, right }) => {
       await startServer(right);
       for (const direction of ["forward", "-R"] as const) {
-        const flags = [...flagsOf({ family: "tcp", direction }), "-t", "1.2", "--congestion", algorithm];
+        const flags = [...flagsOf({ family: "tcp", direction }), "-t", "2", "--congestion", algorithm];
         const client = left.start(
           rperf("-c", right.ipv4, "-p", `${PORT}`, "-f", "json", "-b", "2m", "-P", "2", ...flags),
         );
-        await Bun.sleep(900);
         const [sender, port] = direction === "forward" ? [left, "dport"] : [right, "sport"];
-        const told = execute(sender.command(["ss", "-tinH", "state", "established", port, "ge", ":7000"]));
-        expect(told.match(new RegExp(`\\b${algorithm}\\b`, "g"))).toHaveLength(2);
+        await eventually(
+          `two sockets of ${algorithm}`,
+          () => execute(sender.command(["ss", "-tinH", "state", "established", port, "ge", ":7000"])),
+          (told) => told.match(new RegExp(`\\b${algorithm}\\b`, "g"))?.length === 2,
+        );
         const result = { code: await client.exited, stdout: client.stdout, stderr: client.stderr };
         expect(senderFacts(expectCompleted(result)).map(({ congestion }) => congestion)).toEqual([
           algorithm,

@@ -217,7 +217,7 @@ describe("a good token", () => {
 });
 
 test("the results of a test are there until they expire, and then it is as if they had never been", async () => {
-  const keepMs = 1_000;
+  const keepMs = 3_000;
   const registry = new TestRegistry(keepMs);
   const config = makeServerConfig({ bindAddress: "127.0.0.1", port: 0, clientLimit: 1 });
   const server = listen(config, new StreamWorkerPool(spawnWorker), () => {}, registry);

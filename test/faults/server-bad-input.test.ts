@@ -401,7 +401,7 @@ describe("disconnects", () => {
       {
         name: `after a ${family} upload's configuration, before the answer`,
         reach: async (client) => {
-          client.send(uploadConfiguration({ family, streams: 2, stream_ports: [9, 9] }));
+          client.send(uploadConfiguration({ family, streams: 2, stream_ports: [4009, 4009] }));
           return undefined;
         },
       },

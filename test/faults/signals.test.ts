@@ -136,37 +136,42 @@ describe("SIGINT to a client in mid-test", () => {
 });
 
 describe("the server", () => {
-  test.each(["SIGTERM", "SIGINT"] as const)(
-    "%s with running clients: each is told why, and it exits 0",
-    async (signal) => {
-      const { server, port } = await startServer();
-      const children = [
-        client({ family: "tcp", direction: "forward", name: "" }, port),
-        client({ family: "udp", direction: "reverse", name: "" }, port, "-P2"),
-        client({ family: "udp", direction: "forward", name: "" }, port, "-f", "json"),
-        client({ family: "tcp", direction: "reverse", name: "" }, port, "-f", "json"),
-      ];
-      await Promise.all(children.slice(0, 2).map((child) => child.waitForOutput(/^ +0 +1\.00-2\.00 /m)));
+  // One SIGTERM lets them come to their end: server-operation.test.ts.
+  test.each([
+    { signals: ["SIGINT"] },
+    { signals: ["SIGTERM", "SIGTERM"] },
+    { signals: ["SIGTERM", "SIGINT"] },
+  ] as const)("$signals with running clients: each is told why, and it exits 0", async ({ signals }) => {
+    const { server, port } = await startServer();
+    const children = [
+      client({ family: "tcp", direction: "forward", name: "" }, port),
+      client({ family: "udp", direction: "reverse", name: "" }, port, "-P2"),
+      client({ family: "udp", direction: "forward", name: "" }, port, "-f", "json"),
+      client({ family: "tcp", direction: "reverse", name: "" }, port, "-f", "json"),
+    ];
+    await Promise.all(children.slice(0, 2).map((child) => child.waitForOutput(/^ +0 +1\.00-2\.00 /m)));
+    for (const signal of signals) {
       server.kill(signal);
-      const [first, second, third, fourth] = await Promise.all(children.map(endOf));
-      expect((await endOf(server)).code).toBe(0);
-      for (const result of [first, second]) {
-        if (result === undefined) throw new Error("a client without a result");
-        expect(result.code).toBe(EXIT_FAILED);
-        expect(incompleteLineOf(result)).toMatch(/server is shutting down/);
-        const told = linesOf(result.stdout + result.stderr).filter((line) => line.includes("server is shutting down"));
-        expect(told).toHaveLength(1);
-      }
-      for (const result of [third, fourth]) {
-        if (result === undefined) throw new Error("a client without a result");
-        expect(result.code).toBe(EXIT_FAILED);
-        expect(ourDocumentOf(result)).toMatchObject({ success: false, outcome: "failed" });
-        // A UDP sender may still find the port closed before it hears why.
-        const told = linesOf(result.stderr).filter((line) => !line.includes("the system refuses packets"));
-        expect(told).toEqual([expect.stringContaining("server is shutting down")]);
-      }
-    },
-  );
+      await server.waitForOutput(/shutting down/);
+    }
+    const [first, second, third, fourth] = await Promise.all(children.map(endOf));
+    expect((await endOf(server)).code).toBe(0);
+    for (const result of [first, second]) {
+      if (result === undefined) throw new Error("a client without a result");
+      expect(result.code).toBe(EXIT_FAILED);
+      expect(incompleteLineOf(result)).toMatch(/server is shutting down/);
+      const told = linesOf(result.stdout + result.stderr).filter((line) => line.includes("server is shutting down"));
+      expect(told).toHaveLength(1);
+    }
+    for (const result of [third, fourth]) {
+      if (result === undefined) throw new Error("a client without a result");
+      expect(result.code).toBe(EXIT_FAILED);
+      expect(ourDocumentOf(result)).toMatchObject({ success: false, outcome: "failed" });
+      // A UDP sender may still find the port closed before it hears why.
+      const told = linesOf(result.stderr).filter((line) => !line.includes("the system refuses packets"));
+      expect(told).toEqual([expect.stringContaining("server is shutting down")]);
+    }
+  });
 
   test.each(["SIGTERM", "SIGINT"] as const)("%s while idle: it exits 0, and its port is free", async (signal) => {
     const { server, port } = await startServer();

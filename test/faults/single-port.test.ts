@@ -4,6 +4,7 @@ import { createSocket } from "node:dgram";
 import { connect } from "node:net";
 
 import { expectCompleted } from "../support/directions.ts";
+import { helloPacket } from "../support/clients-by-hand.ts";
 import { eventually, within } from "../support/eventually.ts";
 import { describeWithNamespaces, testWithNamespaces, withNamespaces } from "../support/netns.ts";
 import { rperf, type RunningProcess, startProcess } from "../support/process.ts";
@@ -94,13 +95,8 @@ testWithNamespaces("over a link, IPv4 and IPv6: the server uses one port number"
 /** Another of this machine's own addresses. */
 const OTHER_ADDRESS = "127.0.0.2";
 
-/** As src/protocol/udp-hello.ts draws it. */
-function helloPacket(testId: readonly number[], streamIndex = 0): Buffer {
-  return Buffer.from([...testId, 0x52, 0x48, 1, 0, streamIndex >> 8, streamIndex & 0xff, 0, 0]);
-}
-
 function singlePort(changes: RawMessage = {}) {
-  return { version: 2, single_port: true, dial: "client", accounting: true, ...changes };
+  return { version: 3, single_port: true, dial: "client", accounting: true, ...changes };
 }
 
 /** A UDP socket that remembers what comes to it. */

@@ -404,7 +404,7 @@ describe("a peer that is there and does nothing", () => {
   test("a client that never reads its results holds nothing of the server's once it is gone", async () => {
     const client = await server.connect();
     await client.configure(
-      uploadConfiguration({ family: "udp", streams: 20, duration: 60, stream_ports: Array(20).fill(9) }),
+      uploadConfiguration({ family: "udp", streams: 20, duration: 60, stream_ports: Array(20).fill(4009) }),
     );
     client.pause();
     client.send({ kind: "begin" });

@@ -50,6 +50,7 @@ export function configOf(changes: Partial<TestConfig> = {}): TestConfig {
     singlePort: false,
     clientPorts: null,
     resumeTimeoutSeconds: 10,
+    waitSeconds: 60,
     localAddress: null,
     device: null,
     congestion: null,
@@ -57,6 +58,8 @@ export function configOf(changes: Partial<TestConfig> = {}): TestConfig {
     maxSegmentBytes: null,
     intervalSeconds: 1,
     title: null,
+    key: null,
+    tls: null,
     ...changes,
   };
 }

@@ -4,16 +4,14 @@
 import type { TestOptions } from "../../src/index.ts";
 import { canUseNamespaces, type NamespacePair, withNamespaces } from "../support/netns.ts";
 import { CONTROL_PORT, cutControl, cutLink, mend } from "../support/outages.ts";
-import { ROOT } from "../support/process.ts";
-import { KEEP_MS, type Order, type Outcomes, type State } from "./child.ts";
+import { KEEP_MS, type State } from "./child.ts";
+import { Child, CHILD_PROGRAM, leftovers, Tally, tellState } from "./children.ts";
 
 /** Tests at a time: each is one cycle. */
 const AT_ONCE = 25;
 const REPORT_CYCLES = 50;
 /** What memory may gain between the second fifth of the cycles, when everything is compiled, and the last. */
 const MOST_GROWTH_MIB = 24;
-/** Timers are counted as objects: some that are cancelled outlast a collection, for the stack may still hold their addresses. */
-const UNCOLLECTED_TIMERS = 5;
 const TEST_SECONDS = 1;
 const RESUME_SECONDS = 2;
 /** Until the server has given up whom the clients have, and what it kept is expired. */
@@ -37,51 +35,6 @@ function reset({ right }: NamespacePair): void {
   right.cut(`tcp dport ${CONTROL_PORT} tcp flags & syn == 0`, "reject with tcp reset");
 }
 
-/** One process of child.ts. */
-class Child {
-  readonly #process: Bun.Subprocess<"pipe", "pipe", "inherit">;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(command: readonly string[]) {
-    this.#process = Bun.spawn([...command], { cwd: ROOT, stdin: "pipe", stdout: "pipe", stderr: "inherit" });
-    this.#lines = linesOf(this.#process.stdout);
-  }
-
-  async isReady(): Promise<void> {
-    await this.#next();
-  }
-
-  async ask(order: Extract<Order, { kind: "state" }>): Promise<State>;
-  async ask(order: Extract<Order, { kind: "run" }>): Promise<Outcomes>;
-  async ask(order: Order): Promise<State | Outcomes> {
-    void this.#process.stdin.write(`${JSON.stringify(order)}\n`);
-    await this.#process.stdin.flush();
-    return JSON.parse(await this.#next()) as State | Outcomes;
-  }
-
-  async end(): Promise<void> {
-    this.#process.kill("SIGKILL");
-    await this.#process.exited;
-  }
-
-  async #next(): Promise<string> {
-    const { value, done } = await this.#lines.next();
-    if (done === true || value === undefined) throw new Error(`a child ended: exit ${await this.#process.exited}`);
-    return value;
-  }
-}
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of stream) {
-    text += decoder.decode(chunk, { stream: true });
-    const lines = text.split("\n");
-    text = lines.pop() ?? "";
-    yield* lines;
-  }
-}
-
 function testsOf({ right }: NamespacePair): readonly TestOptions[] {
   return Array.from({ length: AT_ONCE }, (_, index) => ({
     host: right.ipv4,
@@ -102,10 +55,9 @@ interface Sample {
 }
 
 async function soak(pair: NamespacePair, cycles: number): Promise<readonly string[]> {
-  const program = [process.execPath, `${ROOT}/test/soak/child.ts`];
-  const server = new Child(pair.right.command([...program, `${CONTROL_PORT}`]));
-  const client = new Child(pair.left.command(program));
-  const outcomes = new Map<string, number>();
+  const server = new Child(pair.right.command([...CHILD_PROGRAM, `${CONTROL_PORT}`]));
+  const client = new Child(pair.left.command(CHILD_PROGRAM));
+  const tally = new Tally();
   const samples: Sample[] = [];
   try {
     await Promise.all([server.isReady(), client.isReady()]);
@@ -126,10 +78,7 @@ async function soak(pair: NamespacePair, cycles: number): Promise<readonly strin
       cut.make(pair);
       await Bun.sleep(cut.seconds * 1000);
       mend(pair);
-      for (const [outcome, count] of Object.entries(await running)) {
-        const name = `${cut.name}: ${outcome}`;
-        outcomes.set(name, (outcomes.get(name) ?? 0) + count);
-      }
+      tally.add(await running, `${cut.name}: `);
       if ((done + AT_ONCE) % REPORT_CYCLES === 0) {
         samples.push(await sample(done + AT_ONCE));
         print(samples.at(-1));
@@ -138,8 +87,7 @@ async function soak(pair: NamespacePair, cycles: number): Promise<readonly strin
     await Bun.sleep(SETTLE_MS);
     const end = await sample(cycles);
     print(end);
-    for (const [name, count] of [...outcomes].toSorted(([a], [b]) => a.localeCompare(b)))
-      console.log(`${count} ${name}`);
+    tally.print();
     return [
       ...leftovers("server", idle.server, end.server),
       ...leftovers("client", idle.client, end.client),
@@ -148,12 +96,6 @@ async function soak(pair: NamespacePair, cycles: number): Promise<readonly strin
   } finally {
     await Promise.all([server.end(), client.end()]);
   }
-}
-
-function leftovers(who: string, idle: State, end: State): readonly string[] {
-  return (["descriptors", "workers", "timers", "clients"] as const)
-    .filter((what) => end[what] > idle[what] + (what === "timers" ? UNCOLLECTED_TIMERS : 0))
-    .map((what) => `${who}: ${end[what]} ${what} at the end, ${idle[what]} at the beginning`);
 }
 
 function growth(samples: readonly Sample[]): readonly string[] {
@@ -172,9 +114,9 @@ function growth(samples: readonly Sample[]): readonly string[] {
 
 function print(sample: Sample | undefined): void {
   if (sample === undefined) return;
-  const tell = ({ rssMiB, heapMiB, descriptors, workers, timers, clients }: State) =>
-    `${rssMiB} MiB (heap ${heapMiB}), ${descriptors} descriptors, ${workers} Workers, ${timers} timers, ${clients} clients`;
-  console.log(`${String(sample.cycles).padStart(6)}  server ${tell(sample.server)}; client ${tell(sample.client)}`);
+  console.log(
+    `${String(sample.cycles).padStart(6)}  server ${tellState(sample.server)}; client ${tellState(sample.client)}`,
+  );
 }
 
 if (import.meta.main) {

@@ -1,8 +1,18 @@
-// Stands between a client and a server's control port and reads along: whoever can, knows a test's id and ports.
+// Stands between a client and a server's control port and reads along: whoever can, knows a test's id and ports. It may
+// change what is said, and end TLS here to begin it anew towards the server.
 import { createServer, connect, type Server, type Socket } from "node:net";
+import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 
+import type { Certificate } from "./certificates.ts";
 import { eventually } from "./eventually.ts";
-import { type RawMessage, unframe } from "./raw-client.ts";
+import { frameOf, type RawMessage, unframe } from "./raw-client.ts";
+
+export interface ProxyOptions {
+  /** What goes on instead of a message; null = the bytes as they came. */
+  readonly alter?: (message: RawMessage) => RawMessage | null;
+  /** What is shown to clients that speak TLS. */
+  readonly tls?: Certificate;
+}
 
 export class ControlProxy {
   readonly port: number;
@@ -18,15 +28,17 @@ export class ControlProxy {
     this.#said = said;
   }
 
-  static async start(serverPort: number): Promise<ControlProxy> {
+  static async start(serverPort: number, { alter = () => null, tls }: ProxyOptions = {}): Promise<ControlProxy> {
     const said = { client: [] as RawMessage[], server: [] as RawMessage[] };
     const sockets = new Set<Socket>();
-    const server = createServer((near) => {
-      const far = connect({ port: serverPort, host: "127.0.0.1" });
+    const where = { port: serverPort, host: "127.0.0.1" };
+    const join = (near: Socket): void => {
+      const far = tls === undefined ? connect(where) : connectTls({ ...where, rejectUnauthorized: false });
       sockets.add(near).add(far);
-      pass(near, far, said.client);
-      pass(far, near, said.server);
-    });
+      pass(near, far, said.client, alter);
+      pass(far, near, said.server, alter);
+    };
+    const server = tls === undefined ? createServer(join) : createTlsServer(tls, join);
     await new Promise<void>((resolve) => {
       server.listen(0, "127.0.0.1", resolve);
     });
@@ -63,19 +75,31 @@ export class ControlProxy {
     return dialled ?? ((answer["stream_ports"] ?? configuration["stream_ports"]) as number[]);
   }
 
+  /** Breaks what is connected now; who comes again is served. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+    this.#sockets.clear();
+  }
+
   stop(): void {
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
   }
 }
 
-function pass(from: Socket, to: Socket, said: RawMessage[]): void {
+function pass(from: Socket, to: Socket, said: RawMessage[], alter: (message: RawMessage) => RawMessage | null): void {
   let rest: Buffer = Buffer.alloc(0);
   from.on("data", (chunk: Buffer) => {
-    const heard = unframe(Buffer.concat([rest, chunk]));
+    let waiting = Buffer.concat([rest, chunk]);
+    const heard = unframe(waiting);
     said.push(...heard.messages);
+    for (const message of heard.messages) {
+      const end = 2 + waiting.readUInt16BE(0);
+      const altered = alter(message);
+      to.write(altered === null ? waiting.subarray(0, end) : frameOf(JSON.stringify(altered)));
+      waiting = waiting.subarray(end);
+    }
     rest = heard.rest;
-    to.write(chunk);
   });
   from.on("end", () => to.end());
   from.on("error", () => to.destroy());

@@ -58,7 +58,8 @@ export function uploadConfiguration(changes: RawMessage = {}) {
     send_interval: 0.05,
     send_buffer: 0,
     no_delay: false,
-    stream_ports: [9],
+    // Of the registered ones, which the system gives nobody.
+    stream_ports: [4009],
     ...changes,
   };
 }
@@ -197,9 +198,9 @@ export function udpPacket(testId: readonly number[], packetId: number, length = 
 }
 
 /** A plain TCP connection, for data streams by hand. */
-export async function connectTcp(port: number, host = "127.0.0.1"): Promise<Socket> {
+export async function connectTcp(port: number, host = "127.0.0.1", localAddress?: string): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const socket = connect({ port, host });
+  const socket = connect({ port, host, ...(localAddress === undefined ? {} : { localAddress }) });
   socket.once("connect", resolve);
   socket.on("error", reject);
   await within(`a connection to ${host} port ${port}`, promise);

@@ -33,5 +33,8 @@ function whyNot(): string | null {
   return done.success ? null : `system calls cannot be refused here: ${done.stderr.toString().trim()}`;
 }
 
+/** Null = system calls can be refused here. */
+export const whyNoRefusals = whyNot();
+
 /** A test and a group of tests that need refusals. */
-export const { test: testWithRefusals, describe: describeWithRefusals } = testsUnless(whyNot());
+export const { test: testWithRefusals, describe: describeWithRefusals } = testsUnless(whyNoRefusals);

@@ -16,6 +16,7 @@ export function scriptedPool(script: Script): StreamWorkerPool {
     const script = ${JSON.stringify(script)};
     self.onmessage = ({ data: { type, slot } }) => {
       for (const event of script[type] ?? []) self.postMessage({ type: "stream", slot, event });
+      if (type === "prepare") self.postMessage({ type: "settled" });
     };
     self.postMessage({ type: "up" });
   `;

@@ -55,10 +55,12 @@ export class WatchedServer {
     this.port = port;
   }
 
-  /** Starts on a free port of 127.0.0.1, unless told otherwise. */
-  static async start(options: ServerOptions = {}): Promise<WatchedServer> {
+  /** Starts on a free port of 127.0.0.1, unless told otherwise; `descriptors`: the most it may have open. */
+  static async start(options: ServerOptions = {}, descriptors?: number): Promise<WatchedServer> {
     const all = { bindAddress: "127.0.0.1", port: 0, ...options };
-    const child = startProcess([process.execPath, `${ROOT}/test/support/server-child.ts`, JSON.stringify(all)]);
+    const command = [process.execPath, `${ROOT}/test/support/server-child.ts`, JSON.stringify(all)];
+    const limit = ["sh", "-c", `ulimit -n ${descriptors}; exec "$@"`, "sh"];
+    const child = startProcess(descriptors === undefined ? command : [...limit, ...command]);
     const listening = await child.waitForOutput(/"type":"listening".*"port":(\d+)/);
     return new WatchedServer(child, Number(listening[1]));
   }

@@ -13,6 +13,7 @@ function linesAt(level: LogLevel, colour = false): string[] {
 
 describe("createLog", () => {
   test.each([
+    ["error", ["error"]],
     ["warn", ["error", "warn"]],
     ["info", ["error", "warn", "info"]],
     ["debug", ["error", "warn", "info", "debug"]],
@@ -26,6 +27,33 @@ describe("createLog", () => {
 
   test("colours only the level", () => {
     expect(linesAt("warn", true)[1]).toEndWith("] \x1b[33mwarn\x1b[39m w\n");
+  });
+
+  test("a JSON object a line, with the fields, and as safe on a terminal", () => {
+    const lines: string[] = [];
+    const log = createLog({ level: "info", colour: true, style: "json", write: (text) => lines.push(text) });
+    log.warn("text", { event: "client-refused", client: null, message: "\x1b[2J\n\x9b\u202e\u2028" });
+    log.debug("not this");
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/^[\x20-\x7e]+\n$/);
+    const { time, ...rest } = JSON.parse(lines[0] ?? "");
+    expect(new Date(time).toISOString()).toBe(time);
+    expect(rest).toEqual({
+      level: "warn",
+      message: "\x1b[2J\n\x9b\u202e\u2028",
+      event: "client-refused",
+      client: null,
+    });
+  });
+
+  test("systemd's journal gets a priority, and has the time itself", () => {
+    const lines: string[] = [];
+    const log = createLog({ level: "debug", colour: true, style: "journal", write: (text) => lines.push(text) });
+    log.error("e");
+    log.warn("w");
+    log.info("i\n<0>forged");
+    log.debug("d");
+    expect(lines).toEqual(["<3>e\n", "<4>w\n", "<6>i\\x0a<0>forged\n", "<7>d\n"]);
   });
 
   test("holds no repeated line back", () => {

@@ -1,7 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { RperfError } from "../../src/errors.ts";
-import { formatBytes, formatPercent, formatRate, formatSeconds, parseBandwidth } from "../../src/units.ts";
+import {
+  formatBandwidth,
+  formatBytes,
+  formatPercent,
+  formatRate,
+  formatSeconds,
+  parseBandwidth,
+  parseBytes,
+} from "../../src/units.ts";
 
 describe("parseBandwidth", () => {
   test.each([
@@ -41,6 +49,47 @@ describe("parseBandwidth", () => {
     fc.assert(
       fc.property(fc.nat({ max: Number.MAX_SAFE_INTEGER }), (bytes) => parseBandwidth(String(bytes)) === bytes),
     );
+  });
+});
+
+test("a message names what was to be read", () => {
+  expect(() => parseBandwidth("x")).toThrow(/^--bandwidth must be /);
+  expect(() => parseBandwidth("x", "--max-bandwidth")).toThrow(/^--max-bandwidth must be /);
+  expect(() => parseBytes("x", "bytes_per_day")).toThrow(/^bytes_per_day must be a number of bytes, .* not "x"$/);
+});
+
+test.each([
+  ["0", 0],
+  ["5000", 5000],
+  ["1.5K", 1500],
+  ["10G", 10e9],
+  [".5T", 5e11],
+  ["2M", 2e6],
+  ["10g", null],
+  ["1GB", null],
+  ["-1", null],
+  ["", null],
+  ["1constructor", null],
+] as const)("%p is %p bytes", (text, bytes) => {
+  if (bytes === null) expect(() => parseBytes(text, "x")).toThrow(RperfError);
+  else expect(parseBytes(text, "x")).toBe(bytes);
+});
+
+describe("formatBandwidth", () => {
+  test.each([
+    [125_000, "1m"],
+    [6_250_000, "50m"],
+    [187_500_000, "1.5g"],
+    [125, "1k"],
+    [333_333, "333333"],
+    [0, "0"],
+    [1, "1"],
+  ])("%p bytes/s is %p", (bytesPerSecond, text) => {
+    expect(formatBandwidth(bytesPerSecond)).toBe(text);
+  });
+
+  test("is read as the same again", () => {
+    fc.assert(fc.property(fc.nat({ max: 1e15 }), (rate) => parseBandwidth(formatBandwidth(rate)) === rate));
   });
 });
 

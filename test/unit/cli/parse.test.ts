@@ -41,6 +41,7 @@ describe("a client's options", () => {
     [["-c", "h", "--single-port"], { singlePort: true }],
     [["-c", "h", "--client-port", "7000-7003"], { clientPorts: { first: 7000, last: 7003 } }],
     [["-c", "h", "--resume-timeout", "0"], { resumeTimeoutSeconds: 0 }],
+    [["-c", "h", "--wait", "0"], { waitSeconds: 0 }],
     [["-c", "h", "--bind", "192.0.2.7", "--bind-dev=eth0"], { localAddress: "192.0.2.7", device: "eth0" }],
     [["-c", "h", "--congestion", "bbr", "--mss", "1400"], { congestion: "bbr", maxSegmentBytes: 1400 }],
     [["-c", "h", "-u", "--dscp", "ef"], { dscp: 46 }],
@@ -63,11 +64,54 @@ test.each([
   [["-s"], { ipv6: false }],
   [["-s6d", "-p", "7"], { ipv6: true, port: 7 }],
   [["-s", "--client-limit", "2", "-A", "1"], { clientLimit: 2, affinity: [1] }],
+  [["-s", "--queue", "3"], { queueLimit: 3 }],
+  [["-s", "--allow-low-ports"], { allowsLowPorts: true }],
+  [["-s", "--public", "--max-time=1.5"], { isPublic: true, maxTimeSeconds: 1.5 }],
+  [["-s", "--max-bandwidth", "8m", "--max-streams", "4"], { maxBytesPerSecond: 1_000_000, maxStreams: 4 }],
+  [["-s", "--max-per-address", "2"], { isPublic: false, maxPerAddress: 2 }],
   [["-s", "--bind", "192.0.2.1"], { bindAddress: "192.0.2.1" }],
   [["-s6", "--bind", "fe80::1%eth0", "--bind-dev", "eth0"], { bindAddress: "fe80::1%eth0", device: "eth0" }],
   [["-s", "--tcp-port-pool", "7"], { portPools: { tcp4: [{ first: 7, last: 7 }] } }],
 ])("a server's options: %j", (args, options) => {
   expect(invoked(...args)).toMatchObject({ mode: "server", options });
+});
+
+test.each([
+  [["-s"], { drainSeconds: 60, isOneOff: false, idleTimeoutSeconds: null, pidFile: null }, { level: "info" }],
+  [["-sd"], {}, { level: "debug", format: "text" }],
+  [["-sd", "--log-level", "debug"], {}, { level: "debug" }],
+  [
+    [
+      "-s",
+      "--drain",
+      "0",
+      "--idle-timeout",
+      "0.5",
+      "--pid-file",
+      "/run/x",
+      "--log-level",
+      "error",
+      "--log-format",
+      "json",
+    ],
+    { drainSeconds: 0, idleTimeoutSeconds: 0.5, pidFile: "/run/x" },
+    { level: "error", format: "json" },
+  ],
+])("a server's operation: %j", (args, operation, log) => {
+  expect(invoked(...args)).toMatchObject({ mode: "server", operation, log });
+});
+
+test("a client's log", () => {
+  expect(invoked("-c", "h")).toMatchObject({ log: { level: "warn", format: "text" } });
+  expect(invoked("-c", "h", "--log-level", "info", "--log-format", "json")).toMatchObject({
+    log: { level: "info", format: "json" },
+    isDebug: false,
+  });
+});
+
+test("a server's policy file", () => {
+  expect(invoked("-s")).toMatchObject({ policyPath: null, isCheck: false });
+  expect(invoked("-s", "--config", "x.yaml", "--check-config")).toMatchObject({ policyPath: "x.yaml", isCheck: true });
 });
 
 test("the canonical form parses to the same again", () => {

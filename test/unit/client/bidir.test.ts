@@ -94,7 +94,7 @@ describe("with an original server", () => {
 
 test("with one of ours the ends tell which, in any order", async () => {
   const ends = [done(0, { role: "upload" }), { ...done(0, { role: "download", message: "why" }), kind: "failed" }];
-  const { result, messages } = await runBidir(1, ends, { version: 2, resume: { token: "t" } });
+  const { result, messages } = await runBidir(1, ends, { version: 3, resume: { token: "t" } });
   const { forward, reverse } = result.directions ?? {};
   expect([forward?.streams[0]?.receiver.outcome, reverse?.streams[0]?.sender.outcome]).toEqual(["failed", "completed"]);
   expect(forward?.streams[0]?.receiver.reason?.message).toBe("why");

@@ -23,7 +23,7 @@ const COMMON = {
   lengthBytes: 1400,
 } as const;
 const OFFERED = {
-  version: 2,
+  version: 3,
   omitSeconds: 1,
   offload: "auto",
   accounting: true,
@@ -31,6 +31,8 @@ const OFFERED = {
   resumeTimeoutSeconds: 10,
   intervalSeconds: 1,
   path: { congestion: null, dscp: null, maxSegmentBytes: null },
+  waitSeconds: 60,
+  auth: null,
 } as const;
 
 describe("configurationOf", () => {
@@ -75,6 +77,7 @@ describe("configurationOf", () => {
       dial: "legacy",
       singlePort: true,
       resumeTimeoutSeconds: 0,
+      waitSeconds: 0,
       intervalSeconds: 0.5,
       congestion: "reno",
       dscp: 46,
@@ -94,6 +97,7 @@ describe("configurationOf", () => {
       clientDials: false,
       singlePort: true,
       resumeTimeoutSeconds: null,
+      waitSeconds: null,
       intervalSeconds: 0.5,
       path: { congestion: "reno", dscp: 46, maxSegmentBytes: 1000 },
     });
@@ -122,12 +126,12 @@ describe("specs of this side's streams", () => {
     intervalSeconds: 0.5,
   });
   const GRANTED: Extensions = {
-    version: 2,
+    version: 3,
     omitSeconds: 1,
     accounting: true,
     singlePort: false,
     dialPorts: null,
-    resumeToken: "secret",
+    resume: { token: "secret" },
     intervalSeconds: 0.5,
   };
   const endpoint = { type: "connect", address: "192.0.2.1", port: 7 } as const;
@@ -185,10 +189,10 @@ describe("specs of this side's streams", () => {
   });
 
   test.each([
-    ["udp", { accounting: true, resumeToken: null }, true],
-    ["udp", { accounting: false, resumeToken: "secret" }, false],
-    ["tcp", { accounting: false, resumeToken: "secret" }, true],
-    ["tcp", { accounting: true, resumeToken: null }, false],
+    ["udp", { accounting: true, resume: null }, true],
+    ["udp", { accounting: false, resume: { token: "secret" } }, false],
+    ["tcp", { accounting: false, resume: { token: "secret" } }, true],
+    ["tcp", { accounting: true, resume: null }, false],
   ] as const)("a receiver of %s with %o is patient: %p", (family, granted, isPatient) => {
     const terms = receiverTerms({ ...reverse, family }, { ...GRANTED, ...granted });
     expect(terms).toEqual({ isPatient, intervalSeconds: 0.5 });

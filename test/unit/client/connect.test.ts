@@ -4,7 +4,7 @@ import { type ChannelEvents, channelSocketHandlers, ControlChannel } from "../..
 import { testsUnless } from "../../support/conditional.ts";
 import { freePort } from "../../support/ports.ts";
 
-const ANYWHERE: ControlPath = { localAddress: null, device: null };
+const ANYWHERE: ControlPath = { localAddress: null, device: null, host: "127.0.0.1", tls: null };
 const NO_EVENTS: ChannelEvents = { onBody: () => {}, onError: () => {}, onClosed: () => {} };
 
 async function failureOf(promise: Promise<unknown>): Promise<unknown> {
@@ -105,7 +105,7 @@ describe("connectControl", () => {
   const manyLoopbacks = testsUnless(process.platform === "linux" ? null : "only Linux has all of 127.0.0.0/8");
   manyLoopbacks.test("the next address is tried when one refuses", async () => {
     const server = echoServer("127.0.0.3", 0);
-    const path = { localAddress: "127.0.0.9", device: null };
+    const path = { ...ANYWHERE, localAddress: "127.0.0.9" };
     for (const from of [ANYWHERE, path]) {
       const addresses = ["127.0.0.2", "127.0.0.3"];
       const { channel, address } = await connectControl(addresses, server.port, from, () => NO_EVENTS);

@@ -8,6 +8,7 @@ const CONNECT = { kind: "connect", stream_ports: [1, 2] };
 const DONE = { kind: "done", origin: "server", stream_idx: 1 };
 const RESULT = { kind: "receive", family: "tcp", stream_idx: 0, timestamp: 1, duration: 1, bytes_received: 5 };
 
+const QUEUED = { kind: "queued", place: 3, wait: 40 };
 const RESUMED = { kind: "resumed", phase: "running", first: 3 };
 
 function inboxOf() {
@@ -23,7 +24,7 @@ function listening(inbox: Inbox) {
 
 /** What the wait for an answer ends with. */
 async function answerOf(inbox: Inbox, meanwhile: () => void): Promise<unknown> {
-  const waiting = inbox.nextAnswer(10_000).catch((error: unknown) => error);
+  const waiting = inbox.nextAnswer({ timeoutMs: 10_000 }).catch((error: unknown) => error);
   meanwhile();
   return waiting;
 }
@@ -32,6 +33,11 @@ describe("the answer", () => {
   test.each<[string, object, object]>([
     ["connect", CONNECT, { kind: "connect", streamPorts: [1, 2], extensions: null }],
     ["connect-ready", { kind: "connect-ready" }, { kind: "connect-ready", extensions: null }],
+    [
+      "challenge",
+      { kind: "challenge", nonce: new Uint8Array(32).toBase64(), mac: new Uint8Array(32).fill(1).toBase64() },
+      { kind: "challenge", nonce: new Uint8Array(32), mac: new Uint8Array(32).fill(1) },
+    ],
     ["resumed", RESUMED, { kind: "resumed", phase: "running", first: 3 }],
   ])("%s", async (_name, wire, answer) => {
     const inbox = inboxOf();
@@ -63,13 +69,13 @@ describe("the answer", () => {
     const failure = await answerOf(inbox, () => happen(inbox));
     expect(failure).toMatchObject({ name: "RperfError", code, message: expect.stringContaining(text) });
     // It stands for every later wait, and for the test.
-    expect(await inbox.nextAnswer(10_000).catch((error: unknown) => error)).toBe(failure);
+    expect(await inbox.nextAnswer({ timeoutMs: 10_000 }).catch((error: unknown) => error)).toBe(failure);
     expect(listening(inbox).losses).toEqual([failure as RperfError]);
   });
 
   test("none in time", async () => {
     const failure = await inboxOf()
-      .nextAnswer(20)
+      .nextAnswer({ timeoutMs: 20 })
       .catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: "peer-protocol", message: expect.stringContaining("did not answer") });
   });
@@ -78,12 +84,52 @@ describe("the answer", () => {
     ["an answer that nobody waits for", CONNECT],
     ["a resumption that nobody asked for", RESUMED],
     ["what belongs on a data connection", { kind: "data-ready" }],
+    ["a place in a queue that nobody stands in", QUEUED],
     ["a result before the begin", RESULT],
     ["an end before the begin", DONE],
     ["the wrong number of ports", { ...CONNECT, stream_ports: [1] }],
   ])("%s is against the protocol", (_name, wire) => {
     const inbox = inboxOf();
     expect(() => inbox.onBody(bodyOf(wire))).toThrow(expect.objectContaining({ code: "peer-protocol" }));
+  });
+});
+
+describe("a place in the queue", () => {
+  const queue = (waitMs: number, heard: unknown[] = []) => ({
+    waitMs,
+    onQueued: (message: unknown) => heard.push(message),
+  });
+
+  test("is told, and the answer may come later for it", async () => {
+    const inbox = inboxOf();
+    const heard: unknown[] = [];
+    const answer = inbox.nextAnswer({ timeoutMs: 100, queue: queue(60_000, heard) });
+    inbox.onBody(bodyOf(QUEUED));
+    inbox.onBody(bodyOf({ kind: "queued", place: 1 }));
+    await Bun.sleep(200);
+    inbox.onBody(bodyOf(CONNECT));
+    expect(await answer).toMatchObject({ kind: "connect" });
+    expect(heard).toEqual([
+      { kind: "queued", place: 3, waitSeconds: 40 },
+      { kind: "queued", place: 1, waitSeconds: null },
+    ]);
+  });
+
+  test("is waited for no longer than was offered, however often the server tells of it", async () => {
+    const inbox = inboxOf();
+    const answer = inbox.nextAnswer({ timeoutMs: 50, queue: queue(100) }).catch((error: unknown) => error);
+    const telling = setInterval(() => inbox.onBody(bodyOf(QUEUED)), 20);
+    const failure = await answer;
+    clearInterval(telling);
+    expect(failure).toMatchObject({ code: "peer-protocol", message: expect.stringContaining("did not answer") });
+  });
+
+  test("is against the protocol where no wait was offered", async () => {
+    const inbox = inboxOf();
+    const answer = inbox.nextAnswer({ timeoutMs: 10_000 });
+    expect(() => inbox.onBody(bodyOf(QUEUED))).toThrow(expect.objectContaining({ code: "peer-protocol" }));
+    inbox.onBody(bodyOf(CONNECT));
+    expect(await answer).toMatchObject({ kind: "connect" });
   });
 });
 

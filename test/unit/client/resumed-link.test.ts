@@ -14,14 +14,14 @@ const DONE = { kind: "done", origin: "server", stream_idx: 0, role: "download" }
 async function linkTo(answer: (session: FakeSession) => void): Promise<{ link: ServerLink; server: FakeServer }> {
   const server = await startFakeServer((message, session) => {
     if (message["kind"] === "configuration") {
-      const extensions = { version: 2, omit_seconds: 0, resume: { token: "abc" } };
+      const extensions = { version: 3, omit_seconds: 0, resume: { token: "abc" } };
       session.send({ kind: "connect", stream_ports: [session.dataPort], extensions });
     } else if (message["kind"] === "begin") for (let i = 0; i < 2; i++) session.send(DONE);
     else if (message["kind"] === "resume") answer(session);
   });
   const { config } = makeTestConfig({ host: "127.0.0.1", port: server.port });
   const link = await ServerLink.open(config);
-  await link.configure(configurationOf(config, new Uint8Array(16), []));
+  await link.configure(configurationOf(config, new Uint8Array(16), []), () => {});
   link.begin(EVENTS);
   const acks = () => server.messages.filter(({ kind }) => kind === "ack");
   await eventually("two acks", acks, ({ length }) => length === 2);

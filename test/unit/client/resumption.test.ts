@@ -18,7 +18,7 @@ const RESULT = {
   bytes_received: 5,
 };
 const DONE = { kind: "done", origin: "server", stream_idx: 0, role: "download" };
-const GRANTED = { version: 2, resume: { token: "secret" } };
+const GRANTED = { version: 3, resume: { token: "secret" } };
 
 const REPORT = {
   totals: { books: null, bufferDrops: null, sendsRefused: null, bytesUndelivered: null },
@@ -225,7 +225,7 @@ describe("a connection that does not", () => {
   );
 
   test("is not tried for where the server did not grant it", async () => {
-    const { result, connections, tookMs } = await run({ extensions: { version: 2 }, answer: lost([], () => {}) });
+    const { result, connections, tookMs } = await run({ extensions: { version: 3 }, answer: lost([], () => {}) });
     expect(result).toMatchObject({ outcome: "failed", reason: { code: "peer-lost" }, outages: [] });
     expect(connections).toBe(1);
     expect(tookMs).toBeLessThan(2_000);
@@ -234,7 +234,7 @@ describe("a connection that does not", () => {
   test("is not asked for with a time of 0", async () => {
     const { messages } = await run({
       options: { resumeTimeoutSeconds: 0 },
-      extensions: { version: 2 },
+      extensions: { version: 3 },
       answer: lost([], () => {}),
     });
     expect(messages[0]?.["extensions"]).not.toHaveProperty("resume");

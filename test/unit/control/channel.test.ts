@@ -310,3 +310,14 @@ describe("peers that misbehave", () => {
     expect(server.closes).toBe(1);
   });
 });
+
+test("a defect in what an event sets off ends this connection, with what it was", async () => {
+  const { client, server } = await pair();
+  const defect = new TypeError("a defect");
+  server.channel.guarded(() => {
+    throw defect;
+  });
+  await Promise.all([client.closed, server.closed]);
+  expect(server.errors.map(({ code, cause }) => ({ code, cause }))).toEqual([{ code: "internal", cause: defect }]);
+  expect(client.errors).toEqual([]);
+});

@@ -7,15 +7,22 @@ import {
   type ServerStep,
 } from "../../../src/control/phases.ts";
 
-const STEPS = ["configuration", "prepared", "begin", "streams-over"] as const satisfies readonly ServerStep[];
+const STEPS = [
+  "configuration",
+  "admitted",
+  "prepared",
+  "begin",
+  "streams-over",
+] as const satisfies readonly ServerStep[];
 
 /** The phase behind each step; null = the client may not take it. */
 const TABLE: Readonly<Record<ServerPhase, Readonly<Record<ServerStep, ServerPhase | null>>>> = {
-  configuring: { configuration: "preparing", prepared: null, begin: null, "streams-over": null },
-  preparing: { configuration: null, prepared: "ready", begin: null, "streams-over": null },
-  ready: { configuration: "preparing", prepared: null, begin: "running", "streams-over": null },
-  running: { configuration: null, prepared: null, begin: null, "streams-over": "finished" },
-  finished: { configuration: null, prepared: null, begin: null, "streams-over": null },
+  configuring: { configuration: "admission", admitted: null, prepared: null, begin: null, "streams-over": null },
+  admission: { configuration: null, admitted: "preparing", prepared: null, begin: null, "streams-over": null },
+  preparing: { configuration: null, admitted: null, prepared: "ready", begin: null, "streams-over": null },
+  ready: { configuration: "admission", admitted: null, prepared: null, begin: "running", "streams-over": null },
+  running: { configuration: null, admitted: null, prepared: null, begin: null, "streams-over": "finished" },
+  finished: { configuration: null, admitted: null, prepared: null, begin: null, "streams-over": null },
 };
 const PHASES = Object.keys(TABLE) as ServerPhase[];
 const CASES = PHASES.flatMap((phase) => STEPS.map((step) => [phase, step, TABLE[phase][step]] as const));
@@ -31,8 +38,11 @@ test.each(CASES)("%s, then %s: %p", (phase, step, expected) => {
 });
 
 test.each([
-  ["one configuration", ["configuration", "prepared", "begin", "streams-over"]],
-  ["both directions", ["configuration", "prepared", "configuration", "prepared", "begin", "streams-over"]],
+  ["one configuration", ["configuration", "admitted", "prepared", "begin", "streams-over"]],
+  [
+    "both directions",
+    ["configuration", "admitted", "prepared", "configuration", "admitted", "prepared", "begin", "streams-over"],
+  ],
 ] as const)("a whole test with %s", (_name, steps) => {
   let phase: ServerPhase = "configuring";
   for (const step of steps) phase = nextPhase(phase, step);

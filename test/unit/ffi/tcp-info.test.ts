@@ -28,6 +28,7 @@ test("each field from its place, null where the kernel wrote less", () => {
   expect(decodeTcpInfo(bytes)).toEqual({
     sendSegmentBytes: 4,
     unackedSegments: 6,
+    sinceAckMilliseconds: 14,
     rttMicroseconds: 17,
     rttVariationMicroseconds: 18,
     congestionWindowSegments: 20,
@@ -59,6 +60,10 @@ direct.describe("a connection's figures", () => {
       ({ unackedSegments }) => unackedSegments === 0,
     );
     expect(info.ackedBytes).toBe(5001);
+    expect(info.sinceAckMilliseconds).toBeLessThan(5_000);
+    await Bun.sleep(300);
+    const later = granted(readTcpInfo(nearFd)).sinceAckMilliseconds ?? 0;
+    expect(later - (info.sinceAckMilliseconds ?? 0)).toBeGreaterThan(250);
     expect((info.sentBytes ?? NaN) - (info.retransmittedBytes ?? NaN)).toBe(5000);
     expect(info.sendSegmentBytes).toBeGreaterThan(500);
     expect(info.congestionWindowSegments).toBeGreaterThan(0);

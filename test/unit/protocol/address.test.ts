@@ -1,5 +1,11 @@
 import { expect, test } from "bun:test";
-import { formatEndpoint, ipVersionOf, receiverBindAddress, unmapAddress } from "../../../src/protocol/address.ts";
+import {
+  formatEndpoint,
+  ipVersionOf,
+  placeOf,
+  receiverBindAddress,
+  unmapAddress,
+} from "../../../src/protocol/address.ts";
 
 test.each([
   ["192.0.2.1", "192.0.2.1"],
@@ -39,4 +45,19 @@ test.each([
   ["fd00::1", "fd00::1"],
 ])("receivers of a connection to %s listen on %s", (localAddress, expected) => {
   expect(receiverBindAddress(localAddress)).toBe(expected);
+});
+
+test.each([
+  ["192.0.2.1", "192.0.2.1"],
+  ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+  ["2001:db8:1:2::6", "2001:db8:1:2::/64"],
+  ["2001:db8::1", "2001:db8:0:0::/64"],
+  ["2001:db8::1:2:3:4:5", "2001:db8:0:1::/64"],
+  ["2001:db8:1:2:3:4:5::", "2001:db8:1:2::/64"],
+  ["::1", "0:0:0:0::/64"],
+  ["::", "0:0:0:0::/64"],
+  ["fe80::1%eth0", "fe80::1%eth0"],
+  ["", ""],
+])("%p stands for %p", (address, place) => {
+  expect(placeOf(address)).toBe(place);
 });

@@ -14,7 +14,7 @@ import {
 const TEST_ID = Array.from({ length: 16 }, (_, index) => index * 17);
 const PATH = { congestion: "reno", dscp: 46, mss: 1000 };
 const OFFER = {
-  version: 2,
+  version: 3,
   omit_seconds: 2,
   offload: "on",
   accounting: true,
@@ -42,7 +42,7 @@ const UPLOAD = {
   extensions: { ...OFFER, pacing: "even", write_size: "auto", dial: "client" },
 };
 const ANSWER = {
-  version: 2,
+  version: 3,
   omit_seconds: 2,
   interval: 0.5,
   accounting: true,
@@ -124,7 +124,8 @@ const MESSAGES: readonly (readonly [string, (body: Uint8Array) => unknown, Json,
     READY,
     {
       ...SHARED_FIELDS,
-      "extensions.resume.token": ["string"],
+      "extensions.resume": ["missing", "object"],
+      "extensions.resume.token": ["missing", "string"],
       "extensions.dial": ["missing"],
       "extensions.stream_ports": NONE,
       "extensions.stream_ports[1]": NONE,
@@ -240,7 +241,7 @@ describe("what an older one of ours says", () => {
         accounting: false,
         singlePort: false,
         dialPorts: null,
-        resumeToken: null,
+        resume: null,
         intervalSeconds: 1,
       },
     });

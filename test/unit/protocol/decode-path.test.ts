@@ -3,7 +3,7 @@ import { decodeClientMessage } from "../../../src/protocol/decode.ts";
 import { uploadConfiguration } from "../../support/raw-client.ts";
 
 const decode = (congestion: unknown) => {
-  const message = uploadConfiguration({ extensions: { version: 2, path: { congestion } } });
+  const message = uploadConfiguration({ extensions: { version: 3, path: { congestion } } });
   return decodeClientMessage(new TextEncoder().encode(JSON.stringify(message)));
 };
 

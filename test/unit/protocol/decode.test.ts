@@ -326,7 +326,7 @@ test("extensions of the other role, and of none, are ignored", () => {
       accounting: false,
       singlePort: false,
       dialPorts: null,
-      resumeToken: null,
+      resume: null,
       intervalSeconds: 1,
     },
   });

@@ -37,11 +37,12 @@ function extensionsFor(streams: number) {
     fc.record({
       ...shared,
       dialPorts: fc.option(fc.array(port, { minLength: streams, maxLength: streams })),
-      resumeToken: fc.option(token),
+      resume: fc.option(fc.record({ token: fc.option(token) })),
     }),
   );
 }
 
+const bytes32 = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const offered = {
   ...shared,
   offload: fc.constantFrom("auto", "on", "off"),
@@ -51,6 +52,8 @@ const offered = {
     dscp: fc.option(fc.nat({ max: 63 })),
     maxSegmentBytes: fc.option(fc.integer({ min: 88, max: 32_767 })),
   }),
+  waitSeconds: fc.option(fc.double({ min: 0, max: 3600, noNaN: true })),
+  auth: fc.option(fc.record({ keyId: fc.string({ maxLength: 64 }), nonce: bytes32 })),
 };
 const downloadExtensions = fc.option(
   fc.record({ ...offered, bandwidthBytesPerSecond: fc.option(bandwidth), durationSeconds: fc.option(duration) }),
@@ -106,6 +109,7 @@ const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
   fc.constantFrom({ kind: "begin" } as const, { kind: "end" } as const),
   fc.record({ kind: fc.constant("sent" as const), streamIndex, sent: sentTotals }),
   fc.record({ kind: fc.constant("ack" as const), have: count }),
+  fc.record({ kind: fc.constant("proof" as const), mac: bytes32 }),
   fc.record({ kind: fc.constant("resume" as const), token, have: count }),
   fc.record({ kind: fc.constant("data" as const), testId, streamIndex }),
 );
@@ -164,6 +168,12 @@ const serverMessages: fc.Arbitrary<ServerMessage> = fc.oneof(
     extensions,
   }),
   fc.record({ kind: fc.constant("connect-ready" as const), extensions }),
+  fc.record({
+    kind: fc.constant("queued" as const),
+    place: count,
+    waitSeconds: fc.option(fc.double({ min: 0, max: 1e9, noNaN: true })),
+  }),
+  fc.record({ kind: fc.constant("challenge" as const), nonce: bytes32, mac: bytes32 }),
   fc.record({ kind: fc.constant("result" as const), streamIndex, interval: intervals }),
   fc.record({
     kind: fc.constantFrom("done" as const, "failed" as const),
@@ -244,6 +254,8 @@ describe("exact messages", () => {
     resumeTimeoutSeconds: null,
     intervalSeconds: 1,
     path: { congestion: null, dscp: null, maxSegmentBytes: null },
+    waitSeconds: null,
+    auth: null,
   };
   const completion = (told: Partial<Completion>): object =>
     encodeServerMessage({
@@ -270,7 +282,7 @@ describe("exact messages", () => {
         lengthBytes: 1024,
         extensions: {
           ...BARE,
-          version: 2,
+          version: 3,
           omitSeconds: 2,
           offload: "off",
           pacing: "slices",
@@ -292,7 +304,7 @@ describe("exact messages", () => {
         streams: 1,
         length: 1024,
         extensions: {
-          version: 2,
+          version: 3,
           omit_seconds: 2,
           offload: "off",
           interval: 1,
@@ -318,7 +330,7 @@ describe("exact messages", () => {
         lengthBytes: 32_768,
         extensions: {
           ...BARE,
-          version: 2,
+          version: 3,
           omitSeconds: 0,
           offload: "auto",
           bandwidthBytesPerSecond: 0,
@@ -333,7 +345,7 @@ describe("exact messages", () => {
         test_id: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
         streams: 1,
         length: 32_768,
-        extensions: { version: 2, omit_seconds: 0, offload: "auto", interval: 1, bandwidth: 0 },
+        extensions: { version: 3, omit_seconds: 0, offload: "auto", interval: 1, bandwidth: 0 },
         receive_buffer: 0,
       },
     ],
@@ -342,19 +354,19 @@ describe("exact messages", () => {
       encodeServerMessage({
         kind: "connect-ready",
         extensions: {
-          version: 2,
+          version: 3,
           omitSeconds: 2,
           accounting: true,
           singlePort: true,
           dialPorts: [5199],
-          resumeToken: "secret",
+          resume: { token: "secret" },
           intervalSeconds: 0.5,
         },
       }),
       {
         kind: "connect-ready",
         extensions: {
-          version: 2,
+          version: 3,
           omit_seconds: 2,
           interval: 0.5,
           accounting: true,
@@ -370,16 +382,16 @@ describe("exact messages", () => {
       encodeServerMessage({
         kind: "connect-ready",
         extensions: {
-          version: 2,
+          version: 3,
           omitSeconds: 0,
           accounting: false,
           singlePort: false,
           dialPorts: null,
-          resumeToken: null,
+          resume: null,
           intervalSeconds: 1,
         },
       }),
-      { kind: "connect-ready", extensions: { version: 2, omit_seconds: 0, interval: 1 } },
+      { kind: "connect-ready", extensions: { version: 3, omit_seconds: 0, interval: 1 } },
     ],
     [
       "connect to an original client",

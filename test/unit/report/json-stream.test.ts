@@ -70,6 +70,16 @@ test("start, intervals and end", () => {
   expect(end).toEqual({ ...headOf("end"), data: document });
 });
 
+test("a place in the queue, with the wait where it is known", () => {
+  const { reporter, events } = reporterOf();
+  reporter.queued?.(2, 40);
+  reporter.queued?.(1, null);
+  expect(events()).toEqual([
+    { ...headOf("queued"), data: { place: 2, wait: 40 } },
+    { ...headOf("queued"), data: { place: 1 } },
+  ]);
+});
+
 describe("trouble", () => {
   test("an outage and its end", () => {
     const { reporter, events } = reporterOf();

@@ -32,6 +32,8 @@ function linesOf(scenario: Scenario): unknown[] {
     write: (text) => lines.push(JSON.parse(text)),
     wallSeconds: () => 1_795_417_700.25,
   });
+  reporter.queued?.(2, 40);
+  reporter.queued?.(1, null);
   reporter.outage?.("lost");
   reporter.resumed?.(0.5);
   reporter.failed?.({ code: "internal", message: "a defect" });

@@ -8,7 +8,7 @@ import { StreamWorkerPool } from "../../../src/workers/stream-worker-pool.ts";
 import { downloadConfiguration, frameOf, newTestId, RawClient, uploadConfiguration } from "../../support/raw-client.ts";
 
 const SENT = { kind: "sent", stream_idx: 0, packets: 3, omitted_packets: 0 };
-const OFFER = { version: 2, accounting: true, duration: 1, resume: { timeout: 5 } };
+const OFFER = { version: 3, accounting: true, duration: 1, resume: { timeout: 5 } };
 
 interface Started {
   readonly server: RperfServer;

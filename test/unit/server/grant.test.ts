@@ -6,7 +6,14 @@ import type {
   UploadConfiguration,
   UploadExtensions,
 } from "../../../src/protocol/messages.ts";
-import { answerOf, type Grant, grantOf, newToken, plannedSecondsOf } from "../../../src/server/grant.ts";
+import {
+  answerOf,
+  drainSecondsOf,
+  type Grant,
+  grantOf,
+  newToken,
+  plannedSecondsOf,
+} from "../../../src/server/grant.ts";
 
 const COMMON = {
   kind: "configuration",
@@ -24,6 +31,8 @@ const OFFER = {
   resumeTimeoutSeconds: 10,
   intervalSeconds: 0.5,
   path: { congestion: null, dscp: null, maxSegmentBytes: null },
+  waitSeconds: null,
+  auth: null,
 } as const;
 const NOTHING: Grant = { accounting: false, singlePort: false, clientDials: false, resumeTimeoutSeconds: null };
 
@@ -72,7 +81,7 @@ describe("grantOf", () => {
     ["a client that does not want to dial", upload({ clientDials: false }), WHOLE],
     ["of a download whose end is not told nobody knows how long to wait", download({ durationSeconds: null }), NOTHING],
   ])("%s", (_name, configuration, expected) => {
-    expect(grantOf(configuration, "192.0.2.1")).toEqual(expected);
+    expect(grantOf(configuration, { remoteAddress: "192.0.2.1", keyingMaterial: null })).toEqual(expected);
   });
 });
 
@@ -85,9 +94,18 @@ test.each<[string, Configuration, number | null]>([
   expect(plannedSecondsOf(configuration)).toBe(expected);
 });
 
+test.each([
+  [null, 30],
+  [0, 0],
+  [10, 10],
+  [600, 30],
+])("streams whose client may come back for %p s have %p s behind their end", (resumeTimeoutSeconds, seconds) => {
+  expect(drainSecondsOf({ resumeTimeoutSeconds })).toBe(seconds);
+});
+
 describe("answerOf", () => {
   const told = { ports: [5000, 5001], token: "secret" };
-  const common = { version: 2, omitSeconds: 2, intervalSeconds: 0.5 };
+  const common = { version: 3, omitSeconds: 2, intervalSeconds: 0.5 };
 
   test("nothing to an original client, whatever was granted", () => {
     expect(answerOf(download(null), WHOLE, told)).toBeNull();
@@ -100,7 +118,7 @@ describe("answerOf", () => {
       accounting: true,
       singlePort: false,
       dialPorts: [5000, 5001],
-      resumeToken: "secret",
+      resume: { token: "secret" },
     });
   });
 
@@ -110,7 +128,7 @@ describe("answerOf", () => {
       accounting: false,
       singlePort: false,
       dialPorts: null,
-      resumeToken: null,
+      resume: null,
     });
   });
 });

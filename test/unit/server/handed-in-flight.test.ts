@@ -19,7 +19,7 @@ test.skipIf(!existsSync("/proc/self/fd") || !hasOwnSockets())("none is left", as
     const test_id = newTestId();
     const client = await RawClient.connect(server.port);
     const configuration = index % 2 === 0 ? downloadConfiguration : uploadConfiguration;
-    const extensions = { version: 2, single_port: true, duration: 1, bandwidth: 0 };
+    const extensions = { version: 3, single_port: true, duration: 1, bandwidth: 0 };
     await client.configure(configuration({ test_id, extensions, bandwidth: 0 }));
     const data = await RawClient.connect(server.port);
     data.send({ kind: "data", test_id, stream_idx: 0 });

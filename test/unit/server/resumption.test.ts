@@ -67,7 +67,7 @@ function scripted(told: readonly StreamEvent[], options: ServerOptions = {}): St
   return start(scriptedPool({ prepare: [{ type: "prepared", port: null }], start: told }), options);
 }
 
-const RESUMABLE = { version: 2, resume: { timeout: 5 } };
+const RESUMABLE = { version: 3, resume: { timeout: 5 } };
 
 /** A client of a test that it may resume, and the token. */
 async function configured({ server }: Started, changes: RawMessage = {}) {
@@ -320,7 +320,7 @@ describe("has no place", () => {
 });
 
 describe("data at the control port", () => {
-  const SINGLE_PORT = { version: 2, single_port: true };
+  const SINGLE_PORT = { version: 3, single_port: true };
 
   async function announced(port: number, testId: readonly number[], streamIndex: number) {
     const socket = await connectTcp(port);
@@ -378,7 +378,7 @@ describe("data at the control port", () => {
 test("a sender's count ends a receiver's stream at once, with its books", async () => {
   const one = start(new StreamWorkerPool(spawnWorker));
   const client = await RawClient.connect(one.server.port);
-  const extensions = { version: 2, accounting: true, interval: 0.1, duration: 5 };
+  const extensions = { version: 3, accounting: true, interval: 0.1, duration: 5 };
   const configuration = downloadConfiguration({ family: "udp", extensions });
   const [port = 0] = await client.configure(configuration);
   client.send({ kind: "begin" });

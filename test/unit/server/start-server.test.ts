@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { makeServerConfig, type ServerOptions } from "../../../src/config/server-config.ts";
+import { makePolicy, makeServerConfig, type ServerOptions } from "../../../src/config/server-config.ts";
 import { encodeFrame, FrameDecoder } from "../../../src/protocol/framing.ts";
 import type { ServerEvent } from "../../../src/server/events.ts";
 import { listen, type RperfServer } from "../../../src/server/start-server.ts";
@@ -169,7 +169,7 @@ describe("a test", () => {
     await client.until("connect-ready");
     expect(client.messages[0]).toEqual({
       kind: "connect-ready",
-      extensions: { version: 2, omit_seconds: 0, interval: 1 },
+      extensions: { version: 3, omit_seconds: 0, interval: 1 },
     });
     expect(datagrams).toEqual([]);
     client.send({ kind: "begin" });
@@ -253,6 +253,38 @@ describe("a test", () => {
   });
 });
 
+describe("ports below 1024 of a client", () => {
+  const LOW = { ...UPLOAD, streams: 2, stream_ports: [5000, 1023] };
+  const scripted = () => scriptedPool({ prepare: [{ type: "prepared", port: null }], start: [] });
+
+  test("are refused before anything is there for them, with a reason", async () => {
+    for (const family of ["tcp", "udp"]) {
+      const one = start({}, scripted());
+      const client = await connect(one);
+      client.send({ ...LOW, family });
+      await client.closed;
+      const message = "stream_ports has 1023: this server sends to no port below 1024 (--allow-low-ports)";
+      expect(client.messages).toEqual([{ kind: "error", message }]);
+      expect(one.pool.size).toBe(0);
+    }
+  });
+
+  test("are taken where the server allows it, or where nothing goes there", async () => {
+    const dialled = { extensions: { version: 2, dial: "client" } };
+    for (const [options, changes] of [
+      [{ allowsLowPorts: true }, {}],
+      [{}, { stream_ports: [1024, 65_535] }],
+      [{}, process.platform === "linux" ? dialled : { stream_ports: [1024, 1024] }],
+    ] as const) {
+      const client = await connect(start(options, scripted()));
+      client.send({ ...LOW, ...changes });
+      await client.until("connect-ready");
+      client.socket.end();
+      await client.closed;
+    }
+  });
+});
+
 describe("what a stream tells", () => {
   const prepared = { type: "prepared", port: null } as const;
   const ended = {
@@ -267,7 +299,7 @@ describe("what a stream tells", () => {
     const debug = { type: "debug", message: "no offload here" } as const;
     const one = start({}, scriptedPool({ prepare: [debug, prepared], start: [] }));
     const client = await connect(one);
-    client.send({ ...UPLOAD, stream_ports: [9] });
+    client.send({ ...UPLOAD, stream_ports: [4009] });
     await client.until("connect-ready");
     const name = `127.0.0.1:${client.socket.localPort}`;
     expect(one.events).toContainEqual({ type: "debug", client: name, message: "stream 0: no offload here" });
@@ -290,7 +322,7 @@ describe("what a stream tells", () => {
       [undefined, {}],
     ]) {
       const client = await connect(one);
-      client.send({ ...UPLOAD, stream_ports: [9], extensions }, { kind: "begin" });
+      client.send({ ...UPLOAD, stream_ports: [4009], extensions }, { kind: "begin" });
       await client.until("done");
       expect(client.messages.at(-1)).toEqual({ kind: "done", origin: "server", stream_idx: 0, ...more });
       client.send({ kind: "end" });
@@ -328,7 +360,7 @@ describe("clients that are refused are told why, and no other client is", () => 
     ],
     [
       "an extension with a word that nobody knows",
-      json({ ...UPLOAD, stream_ports: [9], extensions: { version: 1, pacing: "smooth" } }),
+      json({ ...UPLOAD, stream_ports: [4009], extensions: { version: 1, pacing: "smooth" } }),
       "extensions.pacing",
     ],
     ["no streams", json({ ...DOWNLOAD, streams: 0 }), "streams"],
@@ -371,6 +403,20 @@ describe("clients that are refused are told why, and no other client is", () => 
     third.send(DOWNLOAD);
     await third.until("connect");
     for (const client of [third, idle]) client.socket.end();
+  });
+
+  test("clients that wait: a new policy lets one in, and a server that stops tells the other", async () => {
+    const one = start({ clientLimit: 1, queueLimit: 4 });
+    const clients = [await connect(one), await connect(one), await connect(one)] as const;
+    for (const client of clients) client.send({ ...DOWNLOAD, extensions: { version: 2, wait: 60 } });
+    await clients[0].until("connect");
+    await Promise.all(clients.slice(1).map((client) => client.until("queued")));
+    one.server.reload(makePolicy({ clientLimit: 2, queueLimit: 4 }));
+    await clients[1].until("connect");
+    expect(clients[2].messages).toEqual([{ kind: "queued", place: 2 }]);
+    await one.server.stop("closing time");
+    await clients[2].closed;
+    expect(clients[2].messages.at(-1)).toEqual({ kind: "error", message: "closing time" });
   });
 
   test("an exhausted pool of ports", async () => {

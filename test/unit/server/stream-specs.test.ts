@@ -6,7 +6,7 @@ import { receiverSpec, senderSpec } from "../../../src/server/stream-specs.ts";
 const TEST_ID = Uint8Array.from({ length: 16 }, (_, index) => index);
 const COMMON = { kind: "configuration", family: "udp", testId: TEST_ID, streams: 2, lengthBytes: 1400 } as const;
 const OFFERED = {
-  version: 2,
+  version: 3,
   omitSeconds: 2,
   offload: "off",
   accounting: true,
@@ -14,6 +14,8 @@ const OFFERED = {
   resumeTimeoutSeconds: 10,
   intervalSeconds: 0.5,
   path: { congestion: "reno", dscp: 46, maxSegmentBytes: 1000 },
+  waitSeconds: null,
+  auth: null,
 } as const;
 const DOWNLOAD: DownloadConfiguration = {
   ...COMMON,
@@ -81,7 +83,7 @@ describe("a receiver", () => {
   });
 
   test("for an original client, which does not tell its rate", () => {
-    const grant = grantOf({ ...DOWNLOAD, extensions: null }, "192.0.2.1");
+    const grant = grantOf({ ...DOWNLOAD, extensions: null }, { remoteAddress: "192.0.2.1", keyingMaterial: null });
     expect(specOf({ ...DOWNLOAD, extensions: null }, grant)).toMatchObject({
       omitSeconds: 0,
       offload: "auto",

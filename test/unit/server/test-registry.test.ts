@@ -93,18 +93,27 @@ describe("a test without its client", () => {
     expect(registry.size).toBe(0);
   });
 
-  test("that has its client again is not forgotten, and is kept for ten minutes from its next loss on", () => {
+  test("that has its client again is not forgotten, and is kept no longer for that", () => {
     const one = new FakeTest();
     registry.add(one, "secret");
+    for (let again = 0; again < 10; again++) {
+      registry.keep(one);
+      jest.advanceTimersByTime(KEEP_MS / 10 - 1);
+      registry.release(one);
+    }
     registry.keep(one);
-    registry.release(one);
-    jest.advanceTimersByTime(2 * KEEP_MS);
-    expect(registry.resume("secret", one.remoteAddress)).toBe(one);
-    registry.keep(one);
-    jest.advanceTimersByTime(KEEP_MS - 1);
+    jest.advanceTimersByTime(9);
     expect(one.expiries).toBe(0);
     jest.advanceTimersByTime(1);
     expect(one.expiries).toBe(1);
+    const late = new FakeTest();
+    registry.keep(late);
+    registry.release(late);
+    jest.advanceTimersByTime(2 * KEEP_MS);
+    expect(late.expiries).toBe(0);
+    registry.keep(late);
+    jest.advanceTimersByTime(1);
+    expect(late.expiries).toBe(1);
   });
 
   test("leaves no timer that would tell of it later when it is removed, or all are", () => {
@@ -118,7 +127,7 @@ describe("a test without its client", () => {
   });
 });
 
-describe("the memory is bounded: the oldest go first", () => {
+describe("the memory is bounded: of one address the oldest go first", () => {
   test.each([
     ["by their number", 1500, 100, 1000],
     ["by what they keep", 100, 1024 * 1024, 32],
@@ -131,6 +140,20 @@ describe("the memory is bounded: the oldest go first", () => {
     expect(registry.size).toBe(expected);
     expect(tests.map(({ expiries }) => expiries)).toEqual(tests.map((_, index) => (index < count - expected ? 1 : 0)));
     expect(registry.resume(`secret ${count - 1}`, "192.0.2.1")).toBe(tests[count - 1] ?? null);
+  });
+
+  test.each([
+    ["many", 1500, 100],
+    ["much", 100, 1024 * 1024],
+  ])("who has %s kept loses its own, whatever address of its network it is at", (_name, count, keptBytes) => {
+    const good = new FakeTest("192.0.2.1", 10_000);
+    registry.add(good, "good");
+    registry.keep(good);
+    for (let index = 0; index < count; index++) {
+      registry.keep(new FakeTest(`2001:db8::${index.toString(16)}`, keptBytes));
+    }
+    expect(good.expiries).toBe(0);
+    expect(registry.resume("good", "192.0.2.1")).toBe(good);
   });
 
   test("those that have their clients are not counted, and never go", () => {

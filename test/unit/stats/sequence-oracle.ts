@@ -58,6 +58,11 @@ export class SequenceOracle {
     return this.skipped === 0 ? "in-order" : "gap";
   }
 
+  /** Whether ids from there on were already given up as lost, so that the sender's count contradicts what was kept. */
+  gaveUpFrom(sentPackets: number): boolean {
+    return this.#isTooOld(sentPackets);
+  }
+
   /** The ids from `omittedPackets` up to the end are those that count. */
   books(sentPackets: number | null, omittedPackets: number): UdpBooks {
     const end = sentPackets ?? this.#next;

@@ -146,6 +146,7 @@ describe("the books", () => {
     ["head, middle, tail", [1, 4], 8, { packetsLost: 6, bursts: { count: 3, longestPackets: 3, meanPackets: 2 } }],
     ["a late packet splits a burst", [0, 6, 3], 7, { bursts: { count: 2, longestPackets: 2, meanPackets: 2 } }],
     ["an id never sent", [0, 1, 7], 3, { packetsUnique: 2, packetsLost: 1, packetsStray: 1, packetsDuplicated: 0 }],
+    ["all that came was never sent", [2, 2 ** 30, 2 ** 30 + 1], 1, { packetsSent: 1, packetsLost: 1, packetsStray: 3 }],
     ["no id was sent", [0, 1, 7], 0, { packetsSent: 0, packetsUnique: 0, packetsLost: 0, packetsStray: 3 }],
     [
       "RFC 4737: extents from the earliest packet of a greater id",
@@ -231,13 +232,18 @@ describe.each([32, 64, 256, WINDOW])("a window of %p against an oracle that forg
         }
         const sent = isSentKnown ? sentPackets : null;
         const [books, expected] = [sequence.close(sent, omittedPackets), oracle.books(sent, omittedPackets)];
+        if (isSentKnown) expect(books.packetsUnique + books.packetsLost).toBe(books.packetsSent ?? NaN);
+        if (isSentKnown && oracle.gaveUpFrom(sentPackets)) {
+          // Two forged ids bore each other out: what was lost below the sender's end is not told apart any more.
+          expect(books.packetsSent).toBe(expected.packetsSent);
+          return;
+        }
         const { meanExtentPackets } = expected.reordering;
         expect(books).toEqual({
           ...expected,
           // Summed up in another order.
           reordering: { ...expected.reordering, meanExtentPackets: closeTo(meanExtentPackets) },
         });
-        if (isSentKnown) expect(books.packetsUnique + books.packetsLost).toBe(books.packetsSent ?? NaN);
       }),
       { numRuns: 250 },
     );

@@ -275,3 +275,32 @@ function closedDescriptor(): number {
   expect(closeDescriptor(900_000)).toMatchObject({ ok: false });
   return 900_000;
 }
+
+linux.test("a sender whose receiver is gone writes to none of the sockets that get its number", async () => {
+  // Slow: between two packets there is time for somebody else to get a number that is free.
+  const sender = await Recorder.prepared(
+    senderSpec("udp", 0, { endpoint: listenAt({ peerAddress: "127.0.0.1" }), bandwidthBytesPerSecond: 20_000 }),
+  );
+  const receiver = await Peer.at();
+  receiver.say(HELLO, sender.port);
+  await eventually(
+    "an answer",
+    () => receiver.answers,
+    (answers) => answers > 0,
+  );
+  receiver.socket.close();
+  peers.splice(peers.indexOf(receiver), 1);
+  const got: number[] = [];
+  const data = (_socket: unknown, chunk: Uint8Array): void => void got.push(chunk.length);
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data } });
+  sender.stream.start(null);
+  const ends: Bun.Socket[] = [];
+  for (let count = 0; count < 20; count++) {
+    await Bun.sleep(5);
+    ends.push(await Bun.connect({ hostname: "127.0.0.1", port: listener.port, socket: { data } }));
+  }
+  await sender.over;
+  for (const end of ends) end.terminate();
+  listener.stop(true);
+  expect(got).toEqual([]);
+});

@@ -107,6 +107,17 @@ describe("dealing", () => {
     expect(pool.size).toBe(1);
   });
 
+  test("one that has had 512 streams gets no more, and ends with its last: another takes its place", async () => {
+    const kept = await acquireOne();
+    for (let streams = 1; streams < 512; streams++) (await acquireOne()).dispose();
+    expect(raw).toHaveLength(1);
+    const next = await acquireOne();
+    expect([raw.length, pool.size]).toEqual([2, 2]);
+    kept.dispose();
+    expect(pool.size).toBe(1);
+    next.dispose();
+  });
+
   test("a Worker that cannot be made gives back the places that were taken", async () => {
     await acquireSlow(15);
     spawnOne = () => {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { StreamGroup } from "../../../src/workers/stream-group.ts";
+import { StreamWorker } from "../../../src/workers/worker-thread.ts";
 import { scriptedPool } from "../../support/scripted-worker.ts";
 import { eventually } from "../../support/eventually.ts";
 import { RECEIVER } from "./streams.ts";
@@ -29,4 +30,25 @@ test("a group whose streams were over before the start is over once it has told 
   group.start();
   expect(told).toEqual([false, true]);
   group.dispose();
+});
+
+test("a stream that is over is not told what its sender has sent", async () => {
+  const commands: string[] = [];
+  const thread = { command: ({ type }: { readonly type: string }) => void commands.push(type), dispose: () => {} };
+  const worker = new StreamWorker(0, thread);
+  const group = new StreamGroup([worker], {
+    onInterval: () => {},
+    onWarning: () => {},
+    onDebug: () => {},
+    onOver: () => {},
+  });
+  const preparing = group.prepare([RECEIVER]);
+  worker.event({ type: "prepared", port: 1 });
+  await preparing;
+  group.start();
+  group.finish(0, { packets: 1, omittedPackets: 0 });
+  worker.event({ type: "failed", code: "stream-failed", message: "it broke", report: null });
+  group.finish(0, { packets: 1, omittedPackets: 0 });
+  group.finish(7, { packets: 1, omittedPackets: 0 });
+  expect(commands).toEqual(["prepare", "start", "finish"]);
 });

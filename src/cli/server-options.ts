@@ -1,0 +1,108 @@
+import * as defaults from "../config/defaults.ts";
+import type { OptionSpec } from "./option-spec.ts";
+
+/** What only a server takes: whom it serves, within which limits, and how it runs. */
+export const SERVER_OPTIONS = [
+  {
+    name: "client-limit",
+    valueName: "N",
+    group: "Server",
+    audience: "server",
+    help: "turn away clients beyond N at a time; 0 takes any number",
+    defaultText: String(defaults.DEFAULT_CLIENT_LIMIT),
+  },
+  {
+    name: "queue",
+    valueName: "N",
+    group: "Server",
+    audience: "server",
+    help: "let N clients wait for a place instead of turning them away; 0 lets nobody wait",
+    defaultText: String(defaults.DEFAULT_QUEUE_LIMIT),
+  },
+  {
+    name: "allow-low-ports",
+    group: "Server",
+    audience: "server",
+    help: "send to ports below 1024 of a client that listens there for its reverse test, as in the original",
+  },
+  {
+    name: "config",
+    valueName: "FILE",
+    group: "Server limits",
+    audience: "server",
+    help: "a policy in YAML: classes of clients, their limits, and who is of which",
+  },
+  {
+    name: "check-config",
+    group: "Server limits",
+    audience: "server",
+    help: "check the policy and all flags, print the limits that would hold, and serve nothing",
+  },
+  {
+    name: "public",
+    group: "Server limits",
+    audience: "server",
+    help: "the class public for whom the policy does not name: at most 60 s, 50 Mb/s a direction, one test an address",
+  },
+  {
+    name: "max-time",
+    valueName: "SECONDS",
+    group: "Server limits",
+    audience: "server",
+    help: "longest test of whom the policy does not name",
+    defaultText: "any",
+  },
+  {
+    name: "max-bandwidth",
+    valueName: "RATE",
+    group: "Server limits",
+    audience: "server",
+    help: "highest rate of one of its directions, all streams together, as for --bandwidth",
+    defaultText: "any",
+  },
+  {
+    name: "max-streams",
+    valueName: "N",
+    group: "Server limits",
+    audience: "server",
+    help: "most streams of it, both directions together",
+    defaultText: "any",
+  },
+  {
+    name: "max-per-address",
+    valueName: "N",
+    group: "Server limits",
+    audience: "server",
+    help: "most tests at a time from one address, or one IPv6 network of 64 bits",
+    defaultText: "any",
+  },
+  {
+    name: "drain",
+    valueName: "SECONDS",
+    group: "Server operation",
+    audience: "server",
+    help: "how long running tests may go on behind the first SIGTERM",
+    defaultText: String(defaults.DEFAULT_DRAIN_SECONDS),
+  },
+  {
+    name: "one-off",
+    group: "Server operation",
+    audience: "server",
+    help: "serve one client's test, then end",
+  },
+  {
+    name: "idle-timeout",
+    valueName: "SECONDS",
+    group: "Server operation",
+    audience: "server",
+    help: "end when no test ran for so long",
+    defaultText: "never",
+  },
+  {
+    name: "pid-file",
+    valueName: "FILE",
+    group: "Server operation",
+    audience: "server",
+    help: "write the process id there while clients can connect",
+  },
+] as const satisfies readonly OptionSpec[];
