@@ -24,6 +24,8 @@ const COMPLETION_TIMEOUT_MS = 5000;
 const MAX_COMPLETION_MS = 30_000;
 /** How long streams that were told to stop may take to tell their last figures. */
 const STOP_TIMEOUT_MS = 1000;
+/** A server that ends a test says why, and then breaks its streams: what it said may be read last. */
+const LAST_WORD_MS = 100;
 
 /** Why a test ends before its streams did. */
 interface EarlyEnd {
@@ -46,6 +48,9 @@ export class RunningTest {
   #hasEnded = false;
   #hasHeard = false;
   #completionTimer: Timer | null = null;
+  #lastWordTimer: Timer | null = null;
+  /** Set when every stream has failed on this side. */
+  #localFailure: EarlyEnd | null = null;
   /** Null until this side is over. */
   #localEndMs: number | null = null;
 
@@ -110,7 +115,7 @@ export class RunningTest {
       signal.removeEventListener("abort", onAbort);
       clearInterval(timer);
       this.#resumption.stop();
-      if (this.#completionTimer !== null) clearTimeout(this.#completionTimer);
+      for (const pending of [this.#completionTimer, this.#lastWordTimer]) if (pending !== null) clearTimeout(pending);
       for (const direction of this.directions) direction.stopTimers();
     };
   }
@@ -127,7 +132,8 @@ export class RunningTest {
 
   #lost(error: RperfError): void {
     if (this.#hasEnded) return;
-    if (error.code === "peer-lost" && this.#link.mayResume) this.#resumption.start(error);
+    if (error.code === "peer-lost" && this.#localFailure !== null) this.#earlyEnd.resolve(this.#localFailure);
+    else if (error.code === "peer-lost" && this.#link.mayResume) this.#resumption.start(error);
     else this.#earlyEnd.resolve({ outcome: "failed", error });
   }
 
@@ -217,15 +223,23 @@ export class RunningTest {
   }
 
   #over(): void {
-    if (this.directions.every(({ isOver }) => isOver)) this.#bothEnds.resolve(null);
+    if (this.directions.every(({ isOver }) => isOver)) {
+      if (this.#localFailure !== null) this.#earlyEnd.resolve(this.#localFailure);
+      this.#bothEnds.resolve(null);
+    }
     if (!this.directions.every(({ group }) => group.isOver) || this.#localEndMs !== null) return;
     this.#localEnd.resolve();
     const failures = this.directions.map(({ localFailure }) => localFailure);
     const [first] = failures;
-    if (first && failures.every((failure) => failure !== null))
-      this.#earlyEnd.resolve({ outcome: "failed", error: first });
+    if (first && failures.every((failure) => failure !== null)) this.#failLocally({ outcome: "failed", error: first });
     this.#localEndMs = performance.now();
     this.#awaitCompletion();
+  }
+
+  /** There is nothing left to resume for; what the server may still say of it is the better reason. */
+  #failLocally(failure: EarlyEnd): void {
+    this.#localFailure = failure;
+    this.#lastWordTimer = setTimeout(() => this.#earlyEnd.resolve(failure), LAST_WORD_MS);
   }
 
   #progress(): void {

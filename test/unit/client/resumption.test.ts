@@ -37,6 +37,8 @@ interface Course {
   /** Answers all but the configuration; `connection`: which one it came over, from 0 on. */
   answer(message: RawMessage, session: FakeSession, connection: number): void;
   readonly onConnect?: (session: FakeSession, connection: number) => void;
+  /** A stream of the client is over there. */
+  readonly onStreamEnded?: (session: FakeSession | undefined) => void;
   /** No new connection is taken once the first is lost. */
   readonly isGoneForGood?: boolean;
 }
@@ -64,6 +66,7 @@ async function run({ script = ENDLESS, options = {}, extensions = GRANTED, ...co
     const emit = (event: ClientEvent) => {
       events.push(event);
       if (event.type === "outage" && course.isGoneForGood === true) server.stop();
+      if (event.type === "stream-ended") course.onStreamEnded?.(connections[0]);
     };
     const result = await runTest(config, { clock: systemClock(), pool, emit, signal: AbortSignal.any([]) });
     expect(pool.size).toBe(0);
@@ -251,4 +254,28 @@ test("a server that ends the test with a reason is not asked again", async () =>
   });
   expect(result).toMatchObject({ outcome: "failed", reason: { code: "peer-refused" }, outages: [] });
   expect(connections).toBe(1);
+});
+
+describe("where every stream has failed", () => {
+  const FAILED = { type: "failed", code: "stream-failed", message: "broken", report: null } as const;
+  const BROKEN: Script = { prepare: PREPARED, start: [FAILED] };
+
+  test("what the server says of it is the reason, though it is heard last", async () => {
+    const { result } = await run({
+      script: BROKEN,
+      answer: () => {},
+      onStreamEnded: (session) => session?.send({ kind: "error", message: "the server is shutting down" }),
+    });
+    expect(result).toMatchObject({ outcome: "failed", reason: { code: "peer-refused" } });
+  });
+
+  test("a server that goes without a word is not looked for, and the streams' failure is the reason", async () => {
+    const { result, connections } = await run({
+      script: BROKEN,
+      answer: () => {},
+      onStreamEnded: (session) => session?.socket.end(),
+    });
+    expect(result).toMatchObject({ outcome: "failed", reason: { code: "stream-failed" }, outages: [] });
+    expect(connections).toBe(1);
+  });
 });
