@@ -11,14 +11,21 @@ const PORT = 5000;
 const DATA_BYTES = 200;
 const HELLO_BYTES = 24;
 
-/** Prints the packet id of each data packet, and "small" for every other one, once half a second has passed without any. */
+/**
+ * Prints the packet id of each data packet, and "small" for every other one, once it is told that all have been sent, and
+ * 0.7 s have passed without any: a sender may stall for longer.
+ */
 const RECEIVER = `
   const seen = [];
-  let quiet;
+  let quiet, areSent = false;
+  const wait = () => {
+    clearTimeout(quiet);
+    quiet = setTimeout(() => { console.log("seen", JSON.stringify(seen)); process.exit(0); }, 700);
+  };
+  process.once("SIGINT", () => { areSent = true; wait(); });
   const socket = await Bun.udpSocket({ hostname: "::", port: ${PORT}, socket: { data(s, packet, port, address) {
     seen.push(packet.length < 36 ? "small" : Number(packet.readBigUInt64BE(16)));
-    clearTimeout(quiet);
-    quiet = setTimeout(() => { console.log("seen", JSON.stringify(seen)); process.exit(0); }, 500);
+    if (areSent) wait();
   } } });
   console.log("ready");`;
 
@@ -46,7 +53,9 @@ async function receive(at: Namespace): Promise<RunningProcess> {
 
 type Seen = number | "small";
 
+/** Of which all have been sent. */
 async function seenBy(receiver: RunningProcess): Promise<Seen[]> {
+  receiver.kill("SIGINT");
   const [, seen = ""] = await receiver.waitForOutput(/seen (.*)\n/, 20_000);
   return JSON.parse(seen) as Seen[];
 }
@@ -219,8 +228,9 @@ describeWithRelay("a relay", () => {
   test("loses nothing of its own at 20,000 packets a second, and its seed decides the rest", async () => {
     const lostWith = (seed: number) =>
       withRelay({ seed, toRight: { rules: [{ dropShare: 0.1 }] } }, async ({ left, right, relay }) => {
-        await receive(right); // what its own socket has no room for passed the relay all the same
+        const receiver = await receive(right); // what its own socket has no room for passed the relay all the same
         expect((await left.run(sender(right.ipv4, 40_000, 20))).stderr).toBe("");
+        receiver.kill("SIGKILL");
         return onlyFlowOf(await relay.truth()).dropped;
       });
     const dropped = await lostWith(1);
