@@ -1,6 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { arrivalOrderOf, lossBurstsOf } from "../../support/arrival-order.ts";
+import { eventually } from "../../support/eventually.ts";
 import type { Namespace } from "../../support/netns.ts";
 import type { RunningProcess } from "../../support/process.ts";
 import { describeWithRelay, type FlowTruth, type RelayTruth, withRelay } from "../../support/relay.ts";
@@ -184,7 +185,8 @@ describeWithRelay("a relay", () => {
     expect(flow.held).toBeWithin(60, 150);
     expect(flow.order).toMatchObject({ lost: 0, duplicated: 0 });
     expect(flow.order.reordered).toBeWithin(flow.held - 5, flow.held + 1); // those at the end have none to pass them
-    expect(Math.min(...flow.order.extents)).toBeGreaterThanOrEqual(2);
+    // By what they were to let pass, but for those whose time is over in a stall.
+    expect(flow.order.extents.filter((extent) => extent < 2).length).toBeLessThan(5);
   });
 
   test.concurrent("does all of it at once, each packet its own", async () => {
@@ -252,7 +254,13 @@ describeWithRelay("a relay", () => {
         const receiver = await receive(right); // what its own socket has no room for passed the relay all the same
         expect((await left.run(sender(right.ipv4, 40_000, 20))).stderr).toBe("");
         receiver.kill("SIGKILL");
-        return onlyFlowOf(await relay.truth()).dropped;
+        // A relay that stalls has not seen the last ones yet.
+        const { dropped } = await eventually(
+          "all have come to the relay",
+          async () => onlyFlowOf(await relay.truth()),
+          ({ ids }) => ids.length === 40_000,
+        );
+        return dropped;
       });
     const dropped = await lostWith(1);
     expect(dropped.length).toBeWithin(3_700, 4_300);
