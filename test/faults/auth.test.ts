@@ -137,9 +137,9 @@ describe("with the right key", () => {
 
   test("neither test id nor token goes over the wire, and a test is resumed all the same", async () => {
     const proxy = await ControlProxy.start(required.port);
-    const client = startProcess(
-      rperf("-c", "127.0.0.1", "-p", `${proxy.port}`, "--key-file", RIGHT, "-t", "2", "--bidir", "-f", "json"),
-    );
+    // With a first result that comes long before the end.
+    const flags = ["-t", "2", "--interval", "0.3", "--bidir", "-f", "json"];
+    const client = startProcess(rperf("-c", "127.0.0.1", "-p", `${proxy.port}`, "--key-file", RIGHT, ...flags));
     await expectResumed(proxy, client);
     const { client: said, server: answered } = proxy.fromBoth;
     const configurations = said.filter(({ kind }) => kind === "configuration");
@@ -178,9 +178,29 @@ test("a program that runs a test is not told its own secret in return", async ()
   for (const config of configs) expect(config.key).toBeNull();
 });
 
+function holdingsOf(pid: number) {
+  return { descriptors: descriptorsOf(pid), workers: workersOf(pid) };
+}
+
+/** What the server has once the tests before are gone from it: no Worker, and nothing more is closed for 0.2 s. */
+async function settled(pid: number): Promise<ReturnType<typeof holdingsOf>> {
+  let last = holdingsOf(pid);
+  let lastMs = performance.now();
+  return eventually(
+    "a server that has settled",
+    () => {
+      const now = holdingsOf(pid);
+      if (now.descriptors !== last.descriptors || now.workers !== 0) lastMs = performance.now();
+      last = now;
+      return now;
+    },
+    () => performance.now() - lastMs > 200,
+  );
+}
+
 describe("without the right key", () => {
   test("a wrong secret and an unknown id are told the same, over there and here, and nothing was opened", async () => {
-    const before = { descriptors: descriptorsOf(required.process.pid), workers: workersOf(required.process.pid) };
+    const before = await settled(required.process.pid);
     const [wrong, unknown] = [await wrongProof(required.port, "probe"), await wrongProof(required.port, "nobody")];
     for (const { challenge, end } of [wrong, unknown]) {
       expect(challenge).toEqual({ kind: "challenge", nonce: expect.any(String), mac: expect.any(String) });
@@ -196,21 +216,18 @@ describe("without the right key", () => {
     }
     await eventually(
       "nothing more than before",
-      () => ({ descriptors: descriptorsOf(required.process.pid), workers: workersOf(required.process.pid) }),
+      () => holdingsOf(required.process.pid),
       ({ descriptors, workers }) => descriptors <= before.descriptors && workers <= before.workers,
     );
   });
 
   test("while it is asked a client has no port, no Worker, and its streams wait", async () => {
     const { pid } = required.process;
-    const before = { descriptors: descriptorsOf(pid), workers: workersOf(pid) };
+    const before = await settled(pid);
     const client = await RawClient.connect(required.port);
     client.send(offering("probe", { streams: 50 }).configuration, { kind: "begin" });
     await client.nextOf("challenge");
-    expect({ descriptors: descriptorsOf(pid), workers: workersOf(pid) }).toEqual({
-      descriptors: before.descriptors + 1,
-      workers: before.workers,
-    });
+    expect(holdingsOf(pid)).toEqual({ descriptors: before.descriptors + 1, workers: 0 });
     client.end();
     await client.closed();
     await required.process.waitForOutput(/ended: the client left without a proof: its key may be another/);

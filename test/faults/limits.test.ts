@@ -130,7 +130,7 @@ describe("over a limit a test is refused, with the limit named", () => {
   });
 
   test("tests at a time, of a class and of an address", async () => {
-    const options = { host: "127.0.0.1", port: briefPort, durationSeconds: 2 };
+    const options = { host: "127.0.0.1", port: briefPort, durationSeconds: 3 };
     const one = await begun({ ...options, localAddress: "127.0.4.1" });
     const ofAddress = "this server allows class few at most 1 test at a time from one address; try again later";
     expect(await refusalOf("127.0.4.1", {})).toBe(ofAddress);
@@ -206,7 +206,8 @@ describe("a sender exactly at the limit of its class completes", () => {
     const result = await client(localAddress, { durationSeconds: 6, bandwidthBytesPerSecond, ...options });
     expect({ outcome: result.outcome, reason: result.reason }).toEqual({ outcome: "completed", reason: null });
     const directions = options.bidir === true ? 2 : 1;
-    expect(result.summary.bytesSent).toBeGreaterThan(0.9 * 6 * RATE * directions);
+    // What a stall at the end leaves out is not made up for.
+    expect(result.summary.bytesSent).toBeGreaterThan(0.75 * 6 * RATE * directions);
   });
 });
 
@@ -308,7 +309,10 @@ test("another policy is for those that come: running tests keep what they came w
   const options: TestOptions = { host: "127.0.0.1", port: server.port, durationSeconds: 1.5 };
   const running = await begun(options);
   server.reload(makePolicy({ maxTimeSeconds: 1 }));
-  expect(runClient(options)).rejects.toThrow(/allows class default at most 1 s, not 1\.5 s$/);
+  const refused = await runClient(options).catch((error: unknown) => error);
+  expect(refused).toMatchObject({
+    message: expect.stringMatching(/allows class default at most 1 s, not 1\.5 s$/),
+  });
   expectMatched(await running.result);
   await server.stop("the end of the test");
 });

@@ -52,10 +52,10 @@ describe("a client that has to wait", () => {
   test("says so in one line, and then tests; who would not wait is refused, as is who waited long enough", async () => {
     const watched = await start({ clientLimit: 1, queueLimit: 4 });
     const { port } = watched;
-    const holder = await occupy(watched, uploadConfiguration({ duration: 40 }));
+    const holder = await occupy(watched, uploadConfiguration({ duration: 48 }));
     const client = (...flags: readonly string[]) => rperf("-c", "127.0.0.1", "-p", `${port}`, ...flags);
-    // Longer than the second after which the next in turn hears that it is.
-    const text = startProcess(client("-t", "1.5"));
+    // Longer than the second after which the next in turn hears that it is, and a stall.
+    const text = startProcess(client("-t", "3"));
     await text.waitForOutput(/waiting for a place: 1st in the queue, about 4\d s\n/);
     const json = startProcess(client("-t", "0.5", "--json-stream"));
     await json.waitForOutput(/"queued"/);
@@ -79,7 +79,7 @@ describe("a client that has to wait", () => {
       { place: 1, wait: expect.any(Number) },
     ]);
     expect(lines.slice(0, 3).map(({ event }) => event)).toEqual(["queued", "queued", "start"]);
-  }, 20_000);
+  }, 40_000);
 
   test("is refused when its time is over, and its place in the queue is free", async () => {
     const watched = await start({ clientLimit: 1, queueLimit: 1 });

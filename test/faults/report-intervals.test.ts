@@ -30,17 +30,32 @@ function sumOf(intervals: Intervals, key: string): number {
   return intervals.reduce((sum, interval) => sum + (interval[key] ?? 0), 0);
 }
 
+/** A machine may put a process aside for so long: it begins, ends and cuts its intervals later by that. */
+const STALL_SECONDS = 1;
+/** Of all that were counted, those that were as many as planned. */
+const counts = { exact: 0, all: 0 };
+
+/** A sender whose time was over in a stall makes one of the rest; a receiver may wait for the end of a late one. */
+function expectCount(count: number, seconds: number, intervalSeconds: number, most: number): void {
+  const planned = Math.ceil(seconds / intervalSeconds - 1e-9);
+  counts.all += 1;
+  if (count >= planned && count <= most) counts.exact += 1;
+  expect(count).toBeGreaterThanOrEqual(planned / 2);
+  expect(count).toBeLessThanOrEqual(Math.ceil((seconds + STALL_SECONDS) / intervalSeconds) + 1);
+}
+
 /** As many as there are, whole but for the last; a receiver begins a bit later, and may end behind the last boundary. */
-function expectIntervals(intervals: Intervals, seconds: number, intervalSeconds: number, slackSeconds: number): void {
-  const count = Math.ceil(seconds / intervalSeconds - 1e-9);
-  expect(intervals.length).toBeGreaterThanOrEqual(count);
-  expect(intervals.length).toBeLessThanOrEqual(slackSeconds > 0 ? count + 1 : count);
+function expectIntervals(intervals: Intervals, seconds: number, intervalSeconds: number, isReceiver: boolean): void {
+  const planned = Math.ceil(seconds / intervalSeconds - 1e-9);
+  expectCount(intervals.length, seconds, intervalSeconds, isReceiver ? planned + 1 : planned);
+  if (!isReceiver) expect(intervals.length).toBeLessThanOrEqual(planned);
   for (const interval of intervals.slice(0, -1)) {
     expect(interval["duration"]).toBeCloseTo(intervalSeconds, 6);
   }
+  expect(intervals.at(-1)?.["duration"]).toBeLessThan(intervalSeconds + STALL_SECONDS);
   const wholeSeconds = sumOf(intervals, "duration");
-  expect(wholeSeconds).toBeGreaterThan(seconds - 0.15);
-  expect(wholeSeconds).toBeLessThan(seconds + 0.15 + slackSeconds);
+  expect(wholeSeconds).toBeGreaterThan(seconds - 0.15 - (isReceiver ? STALL_SECONDS / 2 : 0));
+  expect(wholeSeconds).toBeLessThan(seconds + 0.15 + STALL_SECONDS);
 }
 
 /** [what, seconds of the test, seconds of an interval]: one that divides the time, and two that leave a rest. */
@@ -61,8 +76,8 @@ describe("--interval", () => {
         expect(document.config.additional["interval"]).toBe(intervalSeconds);
         expect(document.streams).toHaveLength(2);
         for (const { intervals } of document.streams) {
-          expectIntervals(intervals.send, seconds, intervalSeconds, 0);
-          expectIntervals(intervals.receive, seconds, intervalSeconds, 0.3);
+          expectIntervals(intervals.send, seconds, intervalSeconds, false);
+          expectIntervals(intervals.receive, seconds, intervalSeconds, true);
           expect(sumOf(intervals.send, "bytes_sent")).toBe(intervals.summary.bytes_sent);
           expect(sumOf(intervals.receive, "bytes_received")).toBe(intervals.summary.bytes_received);
         }
@@ -72,16 +87,27 @@ describe("--interval", () => {
         const result = await run(clientArgs(...flags));
         expect({ code: result.code, stderr: result.stderr }).toEqual({ code: 0, stderr: "" });
         const rows = [...result.stdout.matchAll(/^ +0 +(\d+\.\d\d)-(\d+\.\d\d) /gm)];
-        const count = Math.ceil(seconds / intervalSeconds - 1e-9);
-        // A receiver's last moment may have a row to itself.
-        expect([count, count + 1]).toContain(rows.length);
-        for (const [index, [, from, to]] of rows.entries()) {
+        // What comes from a side that is late has a row behind its turn.
+        const starts = new Map<number, number>();
+        for (const [, from, to] of rows) {
+          const index = Math.round(Number(from) / intervalSeconds);
+          expect(index).toBeLessThanOrEqual(starts.size);
+          starts.set(index, (starts.get(index) ?? 0) + 1);
           expect(Number(from)).toBeCloseTo(index * intervalSeconds, 2);
-          if (index < count - 1) expect(Number(to)).toBeCloseTo((index + 1) * intervalSeconds, 2);
+          if (Number(to) < seconds - 0.15) expect(Number(to)).toBeCloseTo((index + 1) * intervalSeconds, 2);
         }
+        expect(Math.max(...starts.values())).toBeLessThanOrEqual(2);
+        // A receiver's last moment may have a row to itself.
+        const planned = Math.ceil(seconds / intervalSeconds - 1e-9);
+        expectCount(starts.size, seconds, intervalSeconds, planned + 1);
       });
     }
   }
+
+  test("nearly always they are as many as planned", () => {
+    console.log(`  ${counts.exact} of ${counts.all} counts as planned`);
+    expect(counts.exact).toBeGreaterThan(0.75 * counts.all);
+  });
 });
 
 interface Line {
@@ -94,11 +120,13 @@ interface Line {
 interface Streamed {
   readonly code: number;
   readonly stderr: string;
-  readonly lines: readonly { readonly line: Line; readonly atMs: number }[];
+  readonly lines: readonly { readonly line: Line; readonly atSeconds: number }[];
+  readonly spawnedAtSeconds: number;
 }
 
-/** Each line, and when it came. */
+/** Each line, and when it came, by the clock on the wall. */
 async function streamed(...flags: string[]): Promise<Streamed> {
+  const spawnedAtSeconds = Date.now() / 1000;
   const child = Bun.spawn(clientArgs("--json-stream", ...flags), {
     cwd: ROOT,
     stdin: "ignore",
@@ -106,24 +134,25 @@ async function streamed(...flags: string[]): Promise<Streamed> {
     stderr: "pipe",
   });
   const complaints = new Response(child.stderr).text();
-  const lines: { line: Line; atMs: number }[] = [];
+  const lines: { line: Line; atSeconds: number }[] = [];
   const decoder = new TextDecoder();
   let rest = "";
   for await (const chunk of child.stdout) {
     rest += decoder.decode(chunk, { stream: true });
-    const atMs = performance.now();
+    const atSeconds = Date.now() / 1000;
     const whole = rest.split("\n");
     rest = whole.pop() ?? "";
-    for (const text of whole) lines.push({ line: JSON.parse(text) as Line, atMs });
+    for (const text of whole) lines.push({ line: JSON.parse(text) as Line, atSeconds });
   }
   expect(rest).toBe("");
-  return { code: await child.exited, stderr: await complaints, lines };
+  return { code: await child.exited, stderr: await complaints, lines, spawnedAtSeconds };
 }
 
 describe("--json-stream", () => {
   const modes: readonly (readonly string[])[] = [[], ["-u"], ["-R"], ["--bidir"], ["-u", "--bidir", "-P", "2"]];
   test.each(modes.map((flags) => ({ flags, name: flags.join(" ") || "forward" })))("$name", async ({ flags }) => {
-    const { code, stderr, lines } = await streamed("-t", "2", "--interval", "0.5", "--title", "a title", ...flags);
+    const all = ["-t", "2", "--interval", "0.5", "--title", "a title", ...flags];
+    const { code, stderr, lines, spawnedAtSeconds } = await streamed(...all);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     for (const { line } of lines) expect({ line, faults: streamLineFaults(line) }).toEqual({ line, faults: [] });
     const [first] = lines;
@@ -132,12 +161,14 @@ describe("--json-stream", () => {
     expect(lines.map(({ line }) => line.event)).toEqual(["start", ...intervals.map(() => "interval" as const), "end"]);
     if (first === undefined || last === undefined) throw new Error("there are no lines");
     expect(first.line.data["title"]).toBe("a title");
-    // As it happens: the start first, the first intervals long before the last, and none later than it was over.
-    const seenMs = (index: number) => (intervals[index]?.atMs ?? Number.NaN) - first.atMs;
-    expect(last.atMs - first.atMs).toBeGreaterThan(1_900);
-    expect(seenMs(0)).toBeGreaterThan(400);
-    expect(seenMs(0)).toBeLessThan(1_300);
-    expect(new Set(intervals.map(({ atMs }) => Math.round(atMs / 100))).size).toBeGreaterThanOrEqual(4);
+    // As it happens: by the end of the test the first interval would be 1.5 s late. A stall of the machine is shorter.
+    for (const { line, atSeconds } of lines) {
+      expect(atSeconds - line.timestamp).toBeGreaterThan(-0.1);
+      expect(atSeconds - line.timestamp).toBeLessThan(1.4);
+    }
+    expect((intervals[0]?.atSeconds ?? Number.NaN) - spawnedAtSeconds).toBeGreaterThan(0.4);
+    expect(last.atSeconds - spawnedAtSeconds).toBeGreaterThan(1.9);
+    expect(new Set(intervals.map(({ atSeconds }) => Math.round(atSeconds * 10))).size).toBeGreaterThanOrEqual(2);
     // The last line holds the document, and it the same intervals.
     const document = last.line.data as unknown as OurDocument & { title: string };
     expect(documentFaults(document)).toEqual([]);
@@ -159,7 +190,8 @@ describe("--json-stream", () => {
       }
     }
     expect(count).toBe(intervals.length);
-    expect(count).toBeGreaterThanOrEqual(8);
+    // Eight, but for a sender whose time was over in a stall.
+    expect(count).toBeGreaterThanOrEqual(6);
   });
 
   test("no server listens: one line of an error", async () => {
@@ -179,8 +211,7 @@ describe("--json-stream", () => {
     await own.waitForOutput(/listening/);
     const flags = ["-t", "20", "--interval", "0.2", "--json-stream", "--resume-timeout", "0"];
     const client = startProcess(rperf("-c", "127.0.0.1", "-p", `${ownPort}`, ...flags));
-    await client.waitForOutput(/"interval"/);
-    await Bun.sleep(500);
+    await client.waitForOutput(/(?:"event":"interval"[^]*){3}/);
     own.kill("SIGKILL");
     expect(await client.exited).toBe(EXIT_FAILED);
     const lines = linesOf(client.stdout).map((text) => JSON.parse(text) as Line);

@@ -72,6 +72,7 @@ describe("a token that opens nothing", () => {
   let idle: Holdings;
   let running: Granted;
   let held: Holdings;
+  let writing: Timer;
 
   beforeAll(async () => {
     // The one place is taken by the test that the tokens are about.
@@ -83,11 +84,16 @@ describe("a token that opens nothing", () => {
     running.client.send({ kind: "begin" });
     const data = await connectTcp(running.dataPort);
     data.write(tcpBuffer(running.testId));
+    // However long the guesses take, the test is not ended for its silence.
+    writing = setInterval(() => data.write(tcpBuffer(running.testId)), 100);
     await running.client.nextOf("receive");
     held = server.holdings;
   });
 
-  afterAll(() => server.kill());
+  afterAll(() => {
+    clearInterval(writing);
+    server.kill();
+  });
 
   test.each<[string, (token: string) => string]>([
     ["another", () => "0123456789abcdef".repeat(2)],
@@ -124,6 +130,7 @@ describe("a token that opens nothing", () => {
     expect(await successor.next()).toEqual({ kind: "resumed", phase: "running", first: 0 });
     expect(await successor.next()).toMatchObject({ kind: "receive" });
     await running.client.closed();
+    clearInterval(writing);
     successor.send({ kind: "end" });
     await successor.nextOf("done");
     await successor.closed();
@@ -286,6 +293,11 @@ test(`${GUESSES} guesses do not disturb a test`, async () => {
   expect([...answers]).toEqual([JSON.stringify(REFUSAL)]);
   const code = await client.exited;
   // Told by the server's process a moment later.
+  await eventually(
+    "as many refusals as guesses",
+    () => server.events.filter(({ type }) => type === "client-refused").length,
+    (refusals) => refusals >= GUESSES,
+  );
   expect(server.events.filter(({ type }) => type === "client-refused")).toHaveLength(GUESSES);
   const document = ourDocumentOf({ code, stdout: client.stdout, stderr: client.stderr });
   expect({ code, stderr: client.stderr, outcome: document.outcome }).toEqual({

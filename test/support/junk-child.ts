@@ -1,4 +1,5 @@
-// Sends datagrams that are nobody's to a port, as many a second as it is told, until it is killed; tells how many left.
+// Sends datagrams that are nobody's to a port, as many a second as it is told, until it is killed; tells how many
+// left in how many milliseconds.
 //   bun junk-child.ts ADDRESS PORT PER_SECOND KIND
 import { junkOf } from "./junk.ts";
 
@@ -30,5 +31,5 @@ setInterval(() => {
   }
   if (nowMs - toldAtMs < 200) return;
   toldAtMs = nowMs;
-  console.log(`${sent}`);
+  console.log(`${sent} ${Math.round(performance.now() - startedAtMs)}`);
 }, TICK_MS);

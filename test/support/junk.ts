@@ -25,7 +25,7 @@ export function junkOf(kind: string): Uint8Array {
 }
 
 export interface Flood {
-  /** How many a second left so far, on the average. */
+  /** How many a second left so far, on the average, by the sender's own clock. */
   stop(): Promise<number>;
 }
 
@@ -39,16 +39,15 @@ export async function flood(address: string, port: number, perSecond: number, ki
     `${perSecond}`,
     kind,
   ]);
-  await child.waitForOutput(/\d+\n/);
-  const startedAtMs = performance.now();
-  const countOf = () => Number(child.stdout.trimEnd().split("\n").at(-1));
-  const before = countOf();
+  await child.waitForOutput(/\d+ \d+\n/);
+  const last = () => /(\d+) (\d+)\n[^\n]*$/.exec(child.stdout)?.slice(1).map(Number) ?? [];
+  const [sentBefore = NaN, msBefore = NaN] = last();
   return {
     async stop() {
-      const perSecondSent = ((countOf() - before) / (performance.now() - startedAtMs)) * 1000;
       child.kill("SIGKILL");
       await child.exited;
-      return perSecondSent;
+      const [sent = NaN, ms = NaN] = last();
+      return ((sent - sentBefore) / (ms - msBefore)) * 1000;
     },
   };
 }
