@@ -18,7 +18,8 @@ import {
 const RATE = "4m";
 const PACKETS_PER_SECOND = 484;
 const DELAY_MS = 20;
-const MOST_OVERRUN_SECONDS = 1;
+/** What ends a test that hears no more comes at 3 s. */
+const MOST_OVERRUN_SECONDS = 2.5;
 
 const ALL_AT_ONCE: LinkSettings = {
   delayMs: DELAY_MS,
@@ -95,7 +96,8 @@ describeWithRelay("a relay", () => {
           expect(flow.order.duplicated > 0).toBe(duplicateShare > 0);
           expect(flow.order.reordered > 0).toBe(reorderShare > 0);
           if (tail !== undefined) {
-            expect(flow.order.lost).toBeWithin(tail - 20, tail + 2);
+            expect(flow.order.lost).toBe(flow.ids.length - (PACKETS_PER_SECOND - tail));
+            expect(flow.order.lost).toBeWithin(1, tail + 2);
             expect(figuresOf(run)).toMatchObject({ loss_bursts: 1, loss_burst_longest: flow.order.lost });
           }
           expect(run.overrunSeconds).toBeLessThan(MOST_OVERRUN_SECONDS);
@@ -112,7 +114,8 @@ describeWithRelay("a relay", () => {
         const run = await completeTest(left, right.ipv4, 2, flags);
         const flow = flowOf(await relay.truth(), reverse);
         const omitted = flow.ids.length - figuresOf(run).packets_sent;
-        expect(omitted).toBeWithin(PACKETS_PER_SECOND - 5, PACKETS_PER_SECOND + 6);
+        // Fewer where the sender was put aside in that second: it makes up for it behind.
+        expect(omitted).toBeWithin(PACKETS_PER_SECOND / 4, PACKETS_PER_SECOND + 6);
         expectTruth(`${reverse ? "reverse" : "forward"}, all at once -O 1`, run, flow, omitted);
         await stopServer(server);
       }));
@@ -124,13 +127,15 @@ describeWithRelay("a relay", () => {
         const running = completeTest(left, right.ipv4, 3, flags);
         await server.waitForOutput(/test started/);
         await Bun.sleep(1000);
+        const beforeMs = performance.now();
         await relay.blackHole(true);
         await Bun.sleep(1000);
         await relay.blackHole(false);
+        const mostSeconds = (performance.now() - beforeMs) / 1000;
         const run = await running;
         const flow = flowOf(await relay.truth(), reverse);
         expectTruth(`${reverse ? "reverse" : "forward"}, a black hole`, run, flow);
-        expect(flow.dropped.length).toBeWithin(PACKETS_PER_SECOND - 50, PACKETS_PER_SECOND + 150);
+        expect(flow.dropped.length).toBeWithin(PACKETS_PER_SECOND / 4, PACKETS_PER_SECOND * (mostSeconds + 0.3));
         expect(figuresOf(run)).toMatchObject({ loss_bursts: 1, loss_burst_longest: flow.dropped.length });
         expect(run.overrunSeconds).toBeLessThan(MOST_OVERRUN_SECONDS);
         await stopServer(server);

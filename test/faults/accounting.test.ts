@@ -5,8 +5,8 @@ import { lossTruthOf, loseArriving } from "../support/counted-loss.ts";
 import { describeWithNamespaces, withNamespaces } from "../support/netns.ts";
 import { completeTest, expectBalanced, figuresOf, printFigures, startServer, stopServer } from "../support/udp-test.ts";
 
-/** A test ends this soon behind its planned end, whatever its link loses. */
-const MOST_OVERRUN_SECONDS = 1;
+/** A test ends this soon behind its planned end, whatever its link loses, on a busy machine; the next deadline is 3 s. */
+const MOST_OVERRUN_SECONDS = 2.5;
 const AT_A_TIME = 4;
 
 interface Case {

@@ -8,13 +8,13 @@ import { figuresOf, printFigures, type TestRun, testRunOf } from "../support/udp
 
 setDefaultTimeout(60_000);
 
-const SECONDS = 3;
+const SECONDS = 4;
 const BYTES_PER_SECOND = 250_000;
 const HOUR_MS = 3_600_000;
 /** What a busy machine may be late by, in one interval. */
-const ROOM_SECONDS = 0.4;
+const ROOM_SECONDS = 0.8;
 /** Both processes need a moment to start. */
-const STEP_AFTER_MS = 2_300;
+const STEP_AFTER_MS = 2_800;
 
 const ENDS = ["client", "server"] as const;
 interface Case {
@@ -63,7 +63,7 @@ function expectPlanned(run: TestRun): void {
     expect(seconds).toBeWithin(SECONDS - ROOM_SECONDS, SECONDS + ROOM_SECONDS);
   }
   expectTotalsOf(run.document);
-  expect(run.overrunSeconds).toBeLessThan(1);
+  expect(run.overrunSeconds).toBeLessThan(2.5);
 }
 
 async function expectStepless(end: (typeof ENDS)[number], { family, reverse, stepMs }: Case): Promise<void> {

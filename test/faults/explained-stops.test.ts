@@ -84,7 +84,7 @@ const STOPS: readonly Stop[] = [
   },
   {
     name: "one stream of three breaks",
-    flags: ["-t", "4", "-P", "3"],
+    flags: ["-t", "6", "-P", "3"],
     pinsPorts: true,
     disturb: ({ pair }) => pair.right.cut(`tcp sport { ${portsOf(0)[1]}, ${portsOf(1)[1]} }`, "reject with tcp reset"),
     outcome: "failed",
@@ -98,7 +98,7 @@ const STOPS: readonly Stop[] = [
   },
   {
     name: "an outage is longer than the deadline",
-    flags: ["-t", "2", "--resume-timeout", "5", "--reverse"],
+    flags: ["-t", "5", "--resume-timeout", "5", "--reverse"],
     disturb: ({ pair }) => cutControl(pair),
     outcome: "partial",
     code: "outage",

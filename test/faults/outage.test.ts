@@ -26,6 +26,9 @@ setDefaultTimeout(90_000);
 
 const BYTES_PER_SECOND = 400_000 / 8;
 
+/** A machine may put a process aside for so long: what it does in time is late by that. */
+const STALL_SECONDS = 1.5;
+
 const wallSeconds = () => Date.now() / 1000;
 
 /** What the server holds of the system's. */
@@ -96,13 +99,14 @@ function expectAllMeasured(document: OutageDocument): void {
     for (const { intervals } of streams) {
       for (const all of [intervals.send, intervals.receive] as const) {
         const seconds = all.reduce((sum, { duration }) => sum + (duration ?? 0), 0);
-        expect(Math.abs(seconds - 5)).toBeLessThan(0.3);
+        expect(seconds).toBeWithin(4.7, 5.3 + STALL_SECONDS);
       }
-      // Data kept coming all the time, but for a last sliver.
-      for (const { duration, bytes_received: bytes } of intervals.receive.filter(
-        (one) => Number(one["duration"]) > 0.3,
-      )) {
-        expect(Number(bytes)).toBeGreaterThan(0.5 * BYTES_PER_SECOND * Number(duration));
+      // Data kept coming all the time: what a stall held back came right behind it.
+      let [seconds, bytes] = [0, 0];
+      for (const { duration, bytes_received: received } of intervals.receive) {
+        seconds += Number(duration);
+        bytes += Number(received);
+        expect(bytes).toBeGreaterThanOrEqual(BYTES_PER_SECOND * (seconds - STALL_SECONDS - 0.3));
       }
     }
   }
@@ -110,7 +114,7 @@ function expectAllMeasured(document: OutageDocument): void {
 
 describeWithNamespaces("the control connection alone", () => {
   // One after the other: when a report comes in time is a matter of how busy the machine is.
-  test.each([0.5, 2, 4, 6])("is cut for %d s", (cutSeconds) =>
+  test.each([0.3, 2, 4, 6])("is cut for %d s", (cutSeconds) =>
     withNamespaces(async (pair) => {
       const server = await startServer(pair.right);
       const clients = MODES.map((mode) => startClient(pair, mode, "-t", "5"));
@@ -135,10 +139,10 @@ describeWithNamespaces("the control connection alone", () => {
         for (const { start, duration } of document.outages) {
           const outAt = document.started + start;
           // From the last report on, to the first that came through.
-          expect(outAt).toBeGreaterThan(cutAt - 2);
+          expect(outAt).toBeGreaterThan(cutAt - 2 - STALL_SECONDS);
           expect(outAt).toBeLessThan(cutAt + 0.1);
           expect(outAt + duration).toBeGreaterThan(mendedAt - 0.1);
-          expect(outAt + duration).toBeLessThan(mendedAt + 4);
+          expect(outAt + duration).toBeLessThan(mendedAt + 4 + STALL_SECONDS);
         }
       }
       const text = await resultOf(readable);
@@ -212,7 +216,7 @@ describeWithNamespaces("SIGINT in an outage", () => {
         expect(document).toMatchObject({ outcome: "interrupted", reason: { code: "stopped" } });
         expect(document.outages).toHaveLength(waitMs > 5_000 ? 1 : 0);
       }
-      expect(wallSeconds() - signalledAt).toBeLessThan(4);
+      expect(wallSeconds() - signalledAt).toBeLessThan(4 + 2 * STALL_SECONDS);
       server.kill("SIGINT");
       expect(await server.exited).toBe(0);
     }),
@@ -226,15 +230,21 @@ describeWithNamespaces("a server that is killed", () => {
       const clients = MODES.map((mode) => ({ mode, client: startClient(pair, mode, "-t", "20") }));
       await started(server, MODES.length);
       await Bun.sleep(1_400);
+      // While nobody listens, attempts are not refused: a few of those in turn would be the end.
+      if (isRestarted) pair.right.cut(`tcp dport ${CONTROL_PORT} tcp flags & (syn | ack) == syn`);
       server.kill("SIGKILL");
       const killedAt = wallSeconds();
-      if (isRestarted) await startServer(pair.right);
+      if (isRestarted) {
+        await startServer(pair.right);
+        pair.right.mend();
+      }
       const told = [];
       for (const { mode, client } of clients) {
         const { outcome, reason } = outageDocumentOf(await resultOf(client));
         told.push(`${mode.name}: ${outcome}, ${reason?.code}`);
       }
-      expect(wallSeconds() - killedAt).toBeLessThan(6);
+      // Each of the attempts may take a second.
+      expect(wallSeconds() - killedAt).toBeLessThan(10);
       // A TCP sender is told by its own system; to all others the new server says that the test is no more, if there is one.
       const fate = isRestarted ? "partial, resume-refused" : "failed, peer-lost";
       expect(told).toEqual(
@@ -350,8 +360,8 @@ describeWithNamespaces("the whole link", () => {
       for (const client of clients) {
         const result = await resultOf(client);
         const document = outageDocumentOf(result);
-        // 4 s, 3 s of patience, and 5 s.
-        expect(wallSeconds() - document.started).toBeLessThan(12);
+        // 4 s, 3 s of patience, and 5 s, with what the exits of so many add.
+        expect(wallSeconds() - document.started).toBeLessThan(12 + 2 * STALL_SECONDS);
         expect(document).toMatchObject({ outcome: "partial", reason: { code: "outage" } });
         expect(document.outages).toHaveLength(1);
         expect(result.code).toBe(EXIT_FAILED);

@@ -33,7 +33,7 @@ async function startServer(namespace: Namespace, ...flags: string[]): Promise<Ru
 }
 
 function clientArgs(host: string, ...flags: string[]): string[] {
-  return rperf("-c", host, "-p", `${PORT}`, "-t", "0.4", "-f", "json", ...flags);
+  return rperf("-c", host, "-p", `${PORT}`, "-t", "0.6", "-f", "json", ...flags);
 }
 
 interface Facts {
@@ -110,16 +110,22 @@ describeWithNamespaces("--bind and --bind-dev", () => {
         const client = left.start(clientArgs(right.ipv4, ...flagsOf(mode)));
         expectCompleted({ code: await client.exited, stdout: client.stdout, stderr: client.stderr });
       }
-      const late = left.start(clientArgs(right.ipv4, "-R", "-b", "1m"));
-      await server.waitForOutput(/(?:test started[^]*){5}/);
-      const sockets = execute(right.command(["ss", "-tnH", "state", "established", "sport", "ge", ":7000"]));
-      expect(sockets).toContain(`10.77.0.2%${right.device}:700`);
+      // Long enough to be looked at in their midst.
+      const lasting = (...flags: string[]) =>
+        left.start(rperf("-c", right.ipv4, "-p", `${PORT}`, "-t", "2", "-R", "-b", "1m", ...flags));
+      const late = lasting();
+      await eventually(
+        "a data connection by the device",
+        () => execute(right.command(["ss", "-tnH", "state", "established", "sport", "ge", ":7000"])),
+        (sockets) => sockets.includes(`10.77.0.2%${right.device}:700`),
+      );
       expect(await late.exited).toBe(0);
-      const single = left.start(clientArgs(right.ipv4, "-u", "-R", "--single-port"));
-      await server.waitForOutput(/(?:test started[^]*){6}/);
-      // Where hellos come, and the stream's own.
-      const numbers = linesOf(execute(right.command(["ss", "-uanH", "sport", "=", `:${PORT}`])));
-      expect(numbers).toHaveLength(2);
+      const single = lasting("-u", "--single-port");
+      const numbers = await eventually(
+        "the sockets of the one port: where hellos come, and the stream's own",
+        () => linesOf(execute(right.command(["ss", "-uanH", "sport", "=", `:${PORT}`]))),
+        ({ length }) => length === 2,
+      );
       for (const line of numbers) expect(line).toContain(`10.77.0.2%${right.device}:${PORT}`);
       expect(await single.exited).toBe(0);
       const other = await left.run(clientArgs(right.ipv6));
@@ -233,7 +239,7 @@ describe("what cannot be had: one line, and no test", () => {
     [["--bind", "203.0.113.77"], /203\.0\.113\.77/],
     [["--bind-dev", "nope0"], /nope0/],
   ] as const)("server %p", async (flags, complaint) => {
-    const result = await run(rperf("-s", "-p", `${await freePort()}`, ...flags), { timeoutMs: 5_000 });
+    const result = await run(rperf("-s", "-p", `${await freePort()}`, ...flags), { timeoutMs: 30_000 });
     expect(result.code).toBe(EXIT_FAILED);
     expect(complaintOf(result)).toMatch(complaint);
   });

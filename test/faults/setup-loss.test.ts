@@ -181,8 +181,8 @@ describeWithNamespaces("a third of all packets that steer a test is lost", () =>
           expect(figuresOf(run).packets_lost).toBe(0);
         }
         // Some one of a hundred finds no way through (1 of 120 seen), as where an answer is lost for 5 s, and the resets that
-        // would tell of it for 3 s more. Three of twenty would be one run of a thousand.
-        expect(attempts.filter(({ run }) => run === null).length).toBeLessThanOrEqual(2);
+        // would tell of it for 3 s more. Five of twenty would be one run of a million.
+        expect(attempts.filter(({ run }) => run === null).length).toBeLessThanOrEqual(4);
         await stopServer(server);
       }),
     120_000,

@@ -23,8 +23,10 @@ import { printFigures } from "../support/udp-test.ts";
 // That of the preload holds for the first file of a run only.
 setDefaultTimeout(90_000);
 
-/** Behind the last packet of a client. */
-const SENT_FOR_SECONDS = 5;
+/** Behind the last packet of a client: 5 s at most, by a server that may be put aside. Without the hold it were 20 s. */
+const SENT_FOR_SECONDS = 6;
+/** What a sender that is put aside at its end leaves out. */
+const STALL_SECONDS = 1.2;
 const FREE_WITHIN_SECONDS = 35;
 /** That of `flagsOf`. */
 const BYTES_PER_SECOND = 400_000 / 8;
@@ -122,7 +124,7 @@ describeWithNamespaces("a client that vanishes without a packet", () => {
         const inTime = sentFrom(pair.right, mode);
         const freedSeconds = await isBackToHoldings(server, pair.right, idle, FREE_WITHIN_SECONDS - SENT_FOR_SECONDS);
         const late = sentFrom(pair.right, mode) - inTime;
-        printFigures(name, { before, within5s: inTime - before, later: late, freed: SENT_FOR_SECONDS + freedSeconds });
+        printFigures(name, { before, inTime: inTime - before, later: late, freed: SENT_FOR_SECONDS + freedSeconds });
         expect(late).toBeLessThanOrEqual(mode.family === "udp" ? 0 : MOST_RETRANSMISSIONS);
         server.kill("SIGINT");
         expect(await server.exited).toBe(0);
@@ -143,7 +145,7 @@ describeWithNamespaces("a client that is there", () => {
       const { summary, outcome } = outageDocumentOf(await resultOf(client));
       expect(outcome).toBe("completed");
       const seconds = Number(flags.at(-1));
-      expect(Math.abs(summary.bytes_sent / BYTES_PER_SECOND - seconds)).toBeLessThan(0.1);
+      expect(summary.bytes_sent / BYTES_PER_SECOND).toBeWithin(seconds - STALL_SECONDS, seconds + 0.1);
       expect(server.stderr).not.toContain("silent");
     }),
   );
@@ -163,7 +165,7 @@ describeWithNamespaces("a client that is there", () => {
       await isBackToHoldings(server, pair.right, idle, FREE_WITHIN_SECONDS);
       client.kill("SIGKILL");
       const packets = pair.right.counters()["data_udp"] ?? 0;
-      expect(Math.abs((packets * 1_032) / BYTES_PER_SECOND - 9)).toBeLessThan(0.1);
+      expect((packets * 1_032) / BYTES_PER_SECOND).toBeWithin(9 - STALL_SECONDS, 9.1);
       expect(server.stderr).not.toContain("silent");
     }),
   );
@@ -216,12 +218,13 @@ describeWithNamespaces("a client that is silent for a while, and comes back", ()
         const [, held = ""] = /warn .*: its streams were held back for ([\d.]+) s\n/.exec(server.stderr) ?? [];
         // Of 7 s of silence the first ones, and what it took the client to come back.
         expect(Number(held)).toBeGreaterThan(2);
-        expect(Number(held)).toBeLessThan(6);
+        expect(Number(held)).toBeLessThan(6 + STALL_SECONDS);
         const sent = directionsOf(document).at(-1)?.summary;
         if (mode.family === "udp") {
           expect(pair.right.counters()["data_udp"]).toBe(sent?.packets_sent ?? NaN);
           // Nothing is made up for: what is missing is the time of the silence.
-          expect(Math.abs((sent?.bytes_sent ?? 0) / BYTES_PER_SECOND - (12 - Number(held)))).toBeLessThan(0.4);
+          const seconds = (sent?.bytes_sent ?? 0) / BYTES_PER_SECOND + Number(held);
+          expect(seconds).toBeWithin(12 - 0.4 - STALL_SECONDS, 12.4);
         }
         printFigures(mode.name, { held: Number(held), sent: sent?.bytes_sent ?? 0, ...pair.right.counters() });
         server.kill("SIGINT");

@@ -32,7 +32,7 @@ const MODES = (["", "-u"] as const).flatMap((family) =>
 );
 
 function clientArgs(host: string, port: number, flags: readonly string[]): string[] {
-  const fixed = ["-t", "1.5", "-b", "8m", "-P", "2", "-f", "json", "--single-port"];
+  const fixed = ["-t", "2.5", "-b", "8m", "-P", "2", "-f", "json", "--single-port"];
   return rperf("-c", host, "-p", `${port}`, ...fixed, ...flags);
 }
 

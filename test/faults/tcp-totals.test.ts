@@ -103,7 +103,7 @@ describeWithNamespaces("a data connection that is reset in mid-test", () => {
         rperf("-s", "-p", `${PORT}`, "--tcp-port-pool", `${BROKEN_PORT}-${BROKEN_PORT + 3}`),
       );
       await serving.waitForOutput(/listening/);
-      const args = ["-c", server.ipv4, "-p", `${PORT}`, "-t", "2.5", "-b", "0", "-f", "json", ...flags];
+      const args = ["-c", server.ipv4, "-p", `${PORT}`, "-t", "3.5", "-b", "0", "-f", "json", ...flags];
       const running = client.start(rperf(...args));
       await serving.waitForOutput(/test started/);
       await Bun.sleep(1_300);
@@ -177,7 +177,8 @@ describe("a receiver that closes its sending side and reads on", () => {
     const sends = client.messages.filter(({ kind }) => kind === "send");
     expect(sends.length).toBeGreaterThanOrEqual(2);
     const sentBytes = sends.reduce((sum, { bytes_sent: bytes }) => sum + Number(bytes), 0);
-    expect(sentBytes).toBeGreaterThan(1_400_000);
+    // All of the plan, but for what a sender that is put aside at its end leaves out.
+    expect(sentBytes).toBeGreaterThan(900_000);
     expect(receivedBytes).toBe(sentBytes);
   });
 });
@@ -199,7 +200,7 @@ async function resultOf(client: RunningProcess, limitMs: number): Promise<RunRes
 
 test.concurrent("a sender that is killed: nothing that its system still delivers makes the test complete", async () => {
   const { server, client } = await startTest("-R", "-t", "20", "-b", "80m", "--resume-timeout", "1");
-  await Bun.sleep(1_700);
+  await Bun.sleep(2_500);
   server.kill("SIGKILL");
   const result = await resultOf(client, 30_000);
   expect(result.code).toBe(EXIT_FAILED);
@@ -238,7 +239,7 @@ describe("a receiver that is stopped", () => {
   test.concurrent(
     "the server's, for good: the client ends in bounded time, and says that it knows a part",
     async () => {
-      const { server, client } = await startTest("-t", "2", "-b", "400m", "--resume-timeout", "1");
+      const { server, client } = await startTest("-t", "5", "-b", "400m", "--resume-timeout", "1");
       await Bun.sleep(1_000);
       server.kill("SIGSTOP");
       const result = await resultOf(client, 25_000);
