@@ -27,6 +27,7 @@ export const linux: Platform = {
     dontWait: 0x40,
     noSignal: 0x4000,
     discard: 0x20,
+    peek: 0x2,
     udp: { level: 17, segment: 103, receiveOffload: 104 },
     duplicate: 1030,
     closeOnExec: 0o2000000,

@@ -46,6 +46,8 @@ export interface DirectIoNumbers {
   readonly noSignal: number;
   /** Of recv(2) on TCP: the data is counted and thrown away (tcp(7), MSG_TRUNC). */
   readonly discard: number;
+  /** Of recv(2): the data stay where they are (MSG_PEEK). */
+  readonly peek: number;
   /** UDP_SEGMENT and UDP_GRO of udp(7). */
   readonly udp: { readonly level: number; readonly segment: number; readonly receiveOffload: number };
   /** F_DUPFD_CLOEXEC of fcntl(2). */

@@ -45,4 +45,10 @@ export class PreambleMatcher {
     }
     return this.#matchedBytes === TEST_ID_BYTES ? "match" : "more";
   }
+
+  /** Whether it would be a match with these bytes; they are still to be pushed. */
+  wouldMatch(chunk: Uint8Array): boolean {
+    const missing = this.#testId.subarray(this.#matchedBytes);
+    return missing.every((byte, index) => byte === chunk[index]);
+  }
 }

@@ -1,5 +1,6 @@
 import { descriptorOf } from "../../ffi/descriptor.ts";
-import { PreambleMatcher } from "../protocol/tcp-data.ts";
+import { peekWaitingBytes } from "../../ffi/waiting-bytes.ts";
+import { PreambleMatcher, TEST_ID_BYTES } from "../protocol/tcp-data.ts";
 import { unmapAddress } from "../protocol/address.ts";
 import { bindFromPool } from "./bind-from-pool.ts";
 import type { ConnectionSource, SourceEvents } from "./connection-source.ts";
@@ -13,12 +14,18 @@ import { type ConnectionOwner, connectionHandlers, type DataSocket } from "./tcp
  */
 export const MAX_CANDIDATES = 8;
 
+/** Of a connection that is not admitted yet. */
+interface Candidate {
+  readonly address: string;
+  readonly matcher: PreambleMatcher;
+}
+
 /** Listens until a connection opens with the test id. */
 export class ListenSource implements ConnectionSource {
   readonly #spec: StreamSpec;
   readonly #endpoint: ListenEndpoint;
-  /** And where they came from; the oldest first. */
-  readonly #candidates = new Map<DataSocket, string>();
+  /** The oldest first. */
+  readonly #candidates = new Map<DataSocket, Candidate>();
   #listener: Bun.TCPSocketListener<ConnectionOwner> | null = null;
   #isAdmitted = false;
   #hasSeenForeign = false;
@@ -85,18 +92,22 @@ export class ListenSource implements ConnectionSource {
       return;
     }
     if (peerAddress !== null && unmapAddress(socket.remoteAddress) !== peerAddress) return this.#reject(socket);
-    this.#candidates.set(socket, socket.remoteAddress);
+    this.#candidates.set(socket, { address: socket.remoteAddress, matcher });
     if (this.#candidates.size > MAX_CANDIDATES) this.#makeRoom();
   }
 
-  /** Whoever opens many gives way first, so that nobody's connections drive out those of others. */
+  /**
+   * Whoever opens many gives way first, so that nobody's connections drive out those of others. Behind a stall of this thread
+   * all are accepted before any is read: the stream's own may be the oldest by then.
+   */
   #makeRoom(): void {
-    const sockets = Map.groupBy(this.#candidates.keys(), (socket) => this.#candidates.get(socket));
-    const [most] = [...sockets.values()].toSorted((one, other) => other.length - one.length);
-    const oldest = most?.[0];
+    const ofAddresses = Map.groupBy(this.#candidates, ([, { address }]) => address);
+    const [most = []] = [...ofAddresses.values()].toSorted((one, other) => other.length - one.length);
+    const oldest = most.find(([socket, { matcher }]) => !isToBeAdmitted(socket, matcher));
     if (oldest === undefined) return;
-    this.#candidates.delete(oldest);
-    oldest.terminate();
+    const [socket] = oldest;
+    this.#candidates.delete(socket);
+    socket.terminate();
   }
 
   #terminateCandidates(): void {
@@ -121,4 +132,13 @@ export class ListenSource implements ConnectionSource {
     const port = this.#listener?.port;
     this.#events?.onWarning(`connections of another origin arrive on port ${port} (from ${address}); closed`);
   }
+}
+
+/** Whether it has said whose it is, and only waits to be read. */
+function isToBeAdmitted(socket: DataSocket, matcher: PreambleMatcher): boolean {
+  const fd = descriptorOf(socket);
+  if (fd === null) return false;
+  const memory = new Uint8Array(TEST_ID_BYTES);
+  const waitingBytes = peekWaitingBytes(fd, memory);
+  return waitingBytes !== null && matcher.wouldMatch(memory.subarray(0, waitingBytes));
 }

@@ -39,6 +39,20 @@ describe("PreambleMatcher", () => {
     }
   });
 
+  test("what would match is known beforehand, at every cut, and not taken by that", () => {
+    for (let cut = 0; cut < TEST_ID_BYTES; cut++) {
+      const matcher = new PreambleMatcher(TEST_ID);
+      matcher.push(bytes.subarray(0, cut));
+      for (let end = cut; end <= bytes.length; end++) {
+        expect(matcher.wouldMatch(bytes.subarray(cut, end))).toBe(end >= TEST_ID_BYTES);
+      }
+      const bad = Uint8Array.from(bytes.subarray(cut));
+      bad[TEST_ID_BYTES - cut - 1] = (bytes[TEST_ID_BYTES - 1] ?? 0) ^ 1;
+      expect(matcher.wouldMatch(bad)).toBe(false);
+      expect(matcher.push(bytes.subarray(cut))).toBe("match");
+    }
+  });
+
   test("what follows the sixteen bytes does not matter", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (rest) => {

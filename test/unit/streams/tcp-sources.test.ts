@@ -3,11 +3,14 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { createServer, type Server, type Socket } from "node:net";
 import type { DialEndpoint } from "../../../src/streams/spec.ts";
 import { adoptConnection, NOBODY, openConnection } from "../../../src/streams/tcp-connection.ts";
-import { closeDescriptor } from "../../../ffi/open-socket.ts";
+import { openDirectIo } from "../../../ffi/direct-io.ts";
+import { closeDescriptor, connectSocket, openSocket } from "../../../ffi/open-socket.ts";
+import { MAX_CANDIDATES } from "../../../src/streams/tcp-listen-source.ts";
 import { testsUnless } from "../../support/conditional.ts";
 import { eventually, within } from "../../support/eventually.ts";
 import { freePort } from "../../support/ports.ts";
 import { connectTcp, frameOf, type RawMessage, tcpBuffer, unframe } from "../../support/raw-client.ts";
+import { granted } from "../ffi/sockets.ts";
 import {
   listenAt,
   NO_PATH,
@@ -47,6 +50,16 @@ async function listening(onConnection: (socket: Socket) => void, allowHalfOpen =
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("a listener without a port");
   return address.port;
+}
+
+/** A connection that is there when this returns, with these bytes on the way; to be closed by whoever gets it. */
+function connectAtOnce(port: number, bytes: Uint8Array): number {
+  const request = { transport: "tcp", ipVersion: 4, localAddress: null, localPort: 0, device: null } as const;
+  const fd = granted(openSocket({ ...request, reusePort: false }));
+  // On the loopback the handshake is over with the call, though it is said to go on.
+  granted(connectSocket(fd, "127.0.0.1", port));
+  if (bytes.length > 0) expect(openDirectIo()?.send(fd, bytes, bytes.length)).toBe(bytes.length);
+  return fd;
 }
 
 /** A connection to hand over, and the peer's end of it. */
@@ -100,6 +113,25 @@ describe("listening and dialling", () => {
     await Promise.all([sender.over, receiver.over]);
     expect(receiver.bytes).toBe(sender.bytes);
   });
+
+  linux.test(
+    "behind a stall its own connection is found among many of the same address, wherever it stands",
+    async () => {
+      for (const before of [0, MAX_CANDIDATES, 2 * MAX_CANDIDATES]) {
+        const receiver = await Recorder.prepared(receiverSpec("tcp", { endpoint: listenAt() }));
+        receiver.stream.start(null);
+        // This thread, which is the receiver's too, accepts none before all are there.
+        const early = Array.from({ length: before }, () => connectAtOnce(receiver.port, new Uint8Array(0)));
+        const own = connectAtOnce(receiver.port, tcpBuffer([...TEST_ID], 5000));
+        const late = Array.from({ length: 3 * MAX_CANDIDATES }, () => connectAtOnce(receiver.port, Uint8Array.of(1)));
+          closeDescriptor(own);
+        await receiver.over;
+        receiver.expectEnded();
+        expect(receiver.bytes).toBe(5000);
+        for (const fd of [...early, ...late]) closeDescriptor(fd);
+      }
+    },
+  );
 
   test(
     "a sender whose receiver does not come fails",
