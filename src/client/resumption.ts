@@ -69,7 +69,10 @@ export class Resumption {
     this.#link.begin(this.#hooks.events);
   }
 
-  /** Something came, behind a silence; a connection that the system itself kept over an outage is not lost. */
+  /**
+   * Something came, behind a silence to which this side listened: a connection that the system itself kept over an outage is
+   * not lost.
+   */
   heardAfter(silentMs: number): void {
     const isFirst = !this.#hasHeard;
     this.#hasHeard = true;

@@ -7,6 +7,7 @@ import type { Outcome, TestResult } from "../results/types.ts";
 import type { StreamWorker } from "../workers/worker-thread.ts";
 import { DirectionRun } from "./direction-run.ts";
 import type { RunningMessage } from "./inbox.ts";
+import { OwnStalls } from "./own-stalls.ts";
 import { Resumption } from "./resumption.ts";
 import type { TestDependencies } from "./dependencies.ts";
 import type { ServerLink } from "./server-link.ts";
@@ -41,6 +42,7 @@ export class RunningTest {
   readonly #link: ServerLink;
   readonly #dependencies: TestDependencies;
   readonly #resumption: Resumption;
+  readonly #ownStalls = new OwnStalls(WATCH_INTERVAL_MS, performance.now());
   readonly #bothEnds = Promise.withResolvers<null>();
   readonly #localEnd = Promise.withResolvers<void>();
   readonly #earlyEnd = Promise.withResolvers<EarlyEnd>();
@@ -76,7 +78,9 @@ export class RunningTest {
     this.#resumption = new Resumption(config, link, dependencies, {
       events: {
         onMessage: (message, silentMs) => {
-          this.#resumption.heardAfter(silentMs);
+          const nowMs = performance.now();
+          this.#resumption.heardAfter(silentMs - this.#ownStalls.sinceRestartMs(nowMs));
+          this.#ownStalls.restart(nowMs);
           this.#serverSays(message);
         },
         onLost: (error) => this.#lost(error),
@@ -110,6 +114,7 @@ export class RunningTest {
       this.#earlyEnd.resolve({ outcome: "interrupted", error: new RperfError("stopped", "the test was interrupted") });
     signal.addEventListener("abort", onAbort);
     if (signal.aborted) onAbort();
+    this.#ownStalls.restart(performance.now());
     const timer = setInterval(() => this.#watchSilence(), WATCH_INTERVAL_MS);
     return () => {
       signal.removeEventListener("abort", onAbort);
@@ -121,12 +126,14 @@ export class RunningTest {
   }
 
   #watchSilence(): void {
+    const nowMs = performance.now();
+    const ownStallsMs = this.#ownStalls.sinceRestartMs(nowMs);
     // A server that is done has nothing to say while this side still takes what is under way.
     if (this.#resumption.isOut || this.directions.every(({ isServerOver }) => isServerOver)) return;
     // Nor has one whose receivers still wait for the first data; that it is there, its system tells (keepalive).
     if (!this.#hasHeard && this.directions.every(({ isCountAwaited }) => isCountAwaited)) return;
     const limitSeconds = Math.max(SERVER_SILENCE_SECONDS, this.#config.intervalSeconds + REPORT_SLACK_SECONDS);
-    if (this.#link.silenceSeconds(performance.now()) < limitSeconds) return;
+    if (this.#link.silenceSeconds(nowMs) - ownStallsMs / 1000 < limitSeconds) return;
     this.#lost(new RperfError("peer-lost", `${this.#link.endpoint} has not been heard of for ${limitSeconds} s`));
   }
 

@@ -168,6 +168,45 @@ describe("a connection that comes back", () => {
   });
 });
 
+describe("a silence behind which the same connection goes on", () => {
+  /** Says something, and the rest behind `beSilent`. */
+  async function silentFor(beSilent: () => Promise<void>) {
+    return run({
+      script: DONE_AT_ONCE,
+      answer: ({ kind }, { send }) => {
+        if (kind !== "begin") return;
+        send(RESULT);
+        // Heard by then.
+        void Bun.sleep(100)
+          .then(beSilent)
+          .then(() => {
+            for (const message of [RESULT, DONE]) send(message);
+          });
+      },
+    });
+  }
+
+  test("is an outage where it is the server's, or the link's", async () => {
+    const { result, connections } = await silentFor(() => Bun.sleep(2500));
+    expect(result.outcome).toBe("completed");
+    expect(connections).toBe(1);
+    expect(result.outages).toHaveLength(1);
+    expect(result.outages[0]?.durationSeconds).toBeGreaterThan(2.5);
+  });
+
+  test(
+    "is none where this side was kept from listening",
+    async () => {
+      // Longer than a server may be silent.
+      const { result, events, connections } = await silentFor(async () => Bun.sleepSync(5500));
+      expect(result).toMatchObject({ outcome: "completed", outages: [] });
+      expect(events.filter(({ type }) => type === "outage")).toEqual([]);
+      expect(connections).toBe(1);
+    },
+    SLOW_TEST_MS,
+  );
+});
+
 describe("a connection that does not", () => {
   test("is given up where the server holds nothing any more: partial", async () => {
     const { result, connections } = await run({

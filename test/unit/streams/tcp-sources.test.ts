@@ -124,7 +124,7 @@ describe("listening and dialling", () => {
         const early = Array.from({ length: before }, () => connectAtOnce(receiver.port, new Uint8Array(0)));
         const own = connectAtOnce(receiver.port, tcpBuffer([...TEST_ID], 5000));
         const late = Array.from({ length: 3 * MAX_CANDIDATES }, () => connectAtOnce(receiver.port, Uint8Array.of(1)));
-          closeDescriptor(own);
+        closeDescriptor(own);
         await receiver.over;
         receiver.expectEnded();
         expect(receiver.bytes).toBe(5000);
