@@ -1,7 +1,6 @@
-import { constants } from "node:os";
 import { descriptorOf } from "./descriptor.ts";
-import { directIoCalls, notSupported, refused } from "./libc.ts";
-import { type Outcome, platform } from "./platform.ts";
+import { duplicateDescriptor } from "./duplicate.ts";
+import type { Outcome } from "./platform.ts";
 
 const WHAT = "taking a connection from Bun";
 
@@ -12,15 +11,10 @@ const WHAT = "taking a connection from Bun";
  * comes later waits for the next reader. The `close` of the socket given is called before this returns.
  */
 export function detachConnection<Data>(socket: Bun.Socket<Data>): Outcome<number> {
-  const options = platform.directIo;
-  const libc = directIoCalls();
-  if (options === null || libc === null) return notSupported(WHAT);
-  const fd = descriptorOf(socket);
-  if (fd === null) return refused(WHAT, constants.errno.EBADF);
-  const duplicate = libc.calls.fcntl(fd, options.duplicate, 0);
-  if (duplicate < 0) return refused(WHAT, libc.errno());
+  const duplicate = duplicateDescriptor(descriptorOf(socket) ?? -1, WHAT);
+  if (!duplicate.ok) return duplicate;
   // Of Bun's calls `close` alone leaves the connection as it is, by close(2) of the one descriptor and no more:
   // `shutdown` ends it, and `terminate` sets SO_LINGER, which resets it at the last close, whoever makes that.
   socket.close();
-  return { ok: true, value: duplicate };
+  return duplicate;
 }

@@ -9,14 +9,14 @@ import { parsePortPool, POOL_NAMES, type PortPoolsOptions } from "../config/port
 import { MAX_KEY_ID_CHARACTERS } from "../config/limits.ts";
 import { makeServerConfig, SERVER_RULES, type ServerOptions } from "../config/server-config.ts";
 import { makeTestConfig, TEST_RULES, type TestOptions } from "../config/test-config.ts";
-import { parseFingerprint, type TlsIdentity, type TlsTrust } from "../config/tls.ts";
+import { parseFingerprint, type TlsTrust } from "../config/tls.ts";
 import type { PortRange } from "../config/types.ts";
 import { RperfError } from "../errors.ts";
 import { parseBandwidth } from "../units.ts";
 import { LOG_LEVELS, type LogLevel } from "../log.ts";
 import { type ClientFormat, clientFormatOf, type Format, formatOf, LOG_FORMATS, type LogFormat } from "./format.ts";
 import { operationOf, type ServerOperation } from "./operation.ts";
-import { firstKey, readKeys, readSecret, readText } from "./security-files.ts";
+import { firstKey, readKeys, readText, readTlsIdentity, type TlsPaths } from "./security-files.ts";
 import type { OptionSpec, ValuedName } from "./option-spec.ts";
 import { type KEYGEN_OPTIONS, ROOT_OPTIONS, type SELFTEST_OPTIONS } from "./options.ts";
 import type { ParsedOptions } from "./strict-parse.ts";
@@ -41,6 +41,8 @@ export type Invocation =
       readonly policyPath: string | null;
       /** The file of --key-file, whose keys `options` has by now; null = none. */
       readonly keyPath: string | null;
+      /** The files of --tls-cert and --tls-key, likewise. */
+      readonly tlsPaths: TlsPaths | null;
       /** Only tells what it would do. */
       readonly isCheck: boolean;
       readonly operation: ServerOperation;
@@ -80,7 +82,8 @@ export function invocationOf(parsed: RootParsed): Invocation {
     if (policyPath === null) makeServerConfig(options);
     const keyPath = parsed.value("key-file") ?? null;
     const isCheck = parsed.isOn("check-config");
-    return { mode: "server", options, policyPath, keyPath, isCheck, operation, log: logChoice(parsed, "info") };
+    const files = { policyPath, keyPath, tlsPaths: tlsPathsOf(parsed) };
+    return { mode: "server", options, ...files, isCheck, operation, log: logChoice(parsed, "info") };
   }
   const options = testOptions(parsed);
   // Refused here, before anything is loaded; the library makes its own of them and tells the warnings.
@@ -115,6 +118,7 @@ function refuseOthersOptions(parsed: RootParsed, other: "client" | "server"): vo
 
 function serverOptions(parsed: RootParsed): ServerOptions {
   const number = numberReader(parsed);
+  const tlsPaths = tlsPathsOf(parsed);
   return {
     bindAddress: parsed.value("bind"),
     ipv6: parsed.isOn("version6"),
@@ -129,7 +133,7 @@ function serverOptions(parsed: RootParsed): ServerOptions {
     // The strict parse took no other value.
     auth: AUTH_MODES.find((mode) => mode === parsed.value("auth")),
     keys: readKeys(parsed.value("key-file"), process.env[KEY_VARIABLE]),
-    tls: tlsIdentity(parsed),
+    tls: tlsPaths && readTlsIdentity(tlsPaths),
     isPublic: parsed.isOn("public"),
     maxTimeSeconds: number("max-time", SERVER_RULES.maxTimeSeconds),
     maxBytesPerSecond: mapped(parsed.value("max-bandwidth"), (text) => parseBandwidth(text, "--max-bandwidth")),
@@ -138,13 +142,13 @@ function serverOptions(parsed: RootParsed): ServerOptions {
   };
 }
 
-function tlsIdentity(parsed: RootParsed): TlsIdentity | null {
+function tlsPathsOf(parsed: RootParsed): TlsPaths | null {
   const [cert, key] = [parsed.value("tls-cert"), parsed.value("tls-key")];
   if (cert === undefined && key === undefined) return null;
   if (cert === undefined || key === undefined) {
     throw new RperfError("usage", "--tls-cert and --tls-key belong together: a certificate and its key");
   }
-  return { cert: readText("--tls-cert", cert), key: readSecret("--tls-key", key) };
+  return { cert, key };
 }
 
 /** Each way to trust a server asks for TLS by itself. */

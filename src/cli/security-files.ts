@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { type Key, KEY_VARIABLE, type Keys, parseKey, parseKeys } from "../config/keys.ts";
+import type { TlsIdentity } from "../config/tls.ts";
 import { messageOf, RperfError } from "../errors.ts";
 
 /** Whatever others than the owner and the group may do, and the group's writing. */
@@ -24,8 +25,19 @@ export function firstKey(keys: Keys): Key | null {
   return first === undefined ? null : { id: first[0], secret: first[1] };
 }
 
+/** Where what a server proves itself by is read from. */
+export interface TlsPaths {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** What the files hold, not looked at yet. Throws `usage`. */
+export function readTlsIdentity({ cert, key }: TlsPaths): TlsIdentity {
+  return { cert: readText("--tls-cert", cert), key: readSecret("--tls-key", key) };
+}
+
 /** The text of a file that holds a secret; `flag` names it in errors. Throws `usage`. */
-export function readSecret(flag: string, path: string): string {
+function readSecret(flag: string, path: string): string {
   return readOpened(flag, path, (fd) => {
     const { mode } = fstatSync(fd);
     // Windows has no such modes: there every file seems open to all.

@@ -10,6 +10,7 @@ import { loadOptions, loadPolicy } from "./load-policy.ts";
 import type { ServerOperation } from "./operation.ts";
 import { PidFile } from "./pid-file.ts";
 import { describePolicy } from "./policy-text.ts";
+import { readTlsIdentity } from "./security-files.ts";
 import { createServerLog, logStyleOf, type ServerLog } from "./server-log.ts";
 import { listenForServerSignals, type ServerSignals } from "./server-signals.ts";
 import { openServiceManager, type ServiceManager } from "./service-manager.ts";
@@ -120,14 +121,15 @@ function reloadAtSignal(
   server: RperfServer,
   manager: ServiceManager,
   log: ServerLog,
-  { options, policyPath, keyPath, operation }: ServerInvocation,
+  { options, policyPath, keyPath, tlsPaths, operation }: ServerInvocation,
 ): void {
   let reloading = Promise.resolve();
   const reload = async (): Promise<void> => {
     manager.reloading();
     try {
       const policy = await loadPolicy(options, policyPath, keyPath);
-      server.reload(operation.isOneOff ? { ...policy, ...ONE_OFF_LIMIT } : policy);
+      const tls = tlsPaths && readTlsIdentity(tlsPaths);
+      server.reload(operation.isOneOff ? { ...policy, ...ONE_OFF_LIMIT } : policy, tls);
       log.line("info", "reloaded: the new limits hold from the next test on");
     } catch (error) {
       log.line("error", `not reloaded, all stays as it was: ${messageOf(error)}`);

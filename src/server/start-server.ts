@@ -1,19 +1,16 @@
 import { totalmem } from "node:os";
 import { openDescriptors, raiseDescriptorLimit, descriptorLimit } from "../../ffi/descriptor-limit.ts";
-import { descriptorOf } from "../../ffi/descriptor.ts";
-import { bindToDevice } from "../../ffi/path-options.ts";
 import { monotonicSeconds } from "../clock.ts";
 import type { Policy } from "../config/policy.ts";
-import type { TlsIdentity } from "../config/tls.ts";
+import { checkTlsIdentity, type TlsIdentity } from "../config/tls.ts";
 import type { ServerConfig } from "../config/types.ts";
-import { formatEndpoint, placeOf } from "../protocol/address.ts";
-import { channelSocketHandlers, type ControlChannel } from "../control/channel.ts";
-import { messageOf, RperfError, systemCodeOf } from "../errors.ts";
+import { placeOf } from "../protocol/address.ts";
 import { CpuDealer, PortDealer } from "../workers/dealers.ts";
 import type { StreamWorkerPool } from "../workers/stream-worker-pool.ts";
 import { ClientSession } from "./client-session.ts";
 import { ClosingTally } from "./closing-tally.ts";
 import type { SessionContext } from "./context.ts";
+import { ControlListener, type ControlSocket } from "./control-listener.ts";
 import { DescriptorBudget } from "./descriptor-budget.ts";
 import type { ServerEvent } from "./events.ts";
 import { Gate } from "./gate.ts";
@@ -38,8 +35,12 @@ export interface RperfServer {
   readonly port: number;
   /** Clients with a control connection now, or with a test that goes on without one. */
   readonly clients: number;
-  /** Puts another policy in the place of the one in force, for those that come from now on; running tests are not touched. */
-  reload(policy: Policy): void;
+  /**
+   * Puts another policy in the place of the one in force, and another certificate, unless none is given, for those that come
+   * from now on; running tests are not touched. Throws `usage` or `option-refused`, and all stays as it was, where the
+   * certificate cannot be shown.
+   */
+  reload(policy: Policy, tls?: TlsIdentity | null): void;
   /** Tests whose streams run now. */
   readonly runningTests: number;
   /**
@@ -100,23 +101,24 @@ export function listen(
       tellClosed();
     }
   };
-  const accept = (socket: Bun.Socket<ControlChannel>): void => {
+  const accept = (socket: ControlSocket): void => {
     const guarded = guard.of("a client that was not taken", { refuse: () => socket.terminate() });
     guarded.run(() => sessions.add(new ClientSession(socket, context, (session) => sessions.delete(session))));
   };
-  const listener = openListener(config, accept);
+  const listener = new ControlListener(config, accept);
   const { port } = listener;
   let stopping: Promise<void> | null = null;
   const isAwaited = (): boolean => tests.size > 0 && stopping === null;
   async function end(reason: string): Promise<void> {
     gate.close(reason);
-    listener.stop(false);
+    listener.stop();
     for (const one of [...sessions, ...tests]) nobody.run(() => one.refuse(reason));
     registry.clear();
     door.close();
     const givenUpAtMs = performance.now() + STOP_DEADLINE_MS;
     while (sessions.size > 0 && performance.now() < givenUpAtMs) await Bun.sleep(STOP_POLL_MS);
-    listener.stop(true);
+    // Nobody is, but for a defect: each gives its client a second.
+    for (const session of sessions) session.evict();
   }
   const stop = (reason: string): Promise<void> => (stopping ??= end(reason));
   emit({ type: "listening", address: config.bindAddress, port });
@@ -127,7 +129,11 @@ export function listen(
       // A test that waits for its client has no connection to be counted by.
       return sessions.size + [...tests].filter((test) => test.isDetached).length;
     },
-    reload: (policy) => void (gate.policy = policy),
+    reload(policy, tls = null) {
+      const identity = checkTlsIdentity(tls);
+      if (identity !== null) listener.showCertificate(identity);
+      gate.policy = policy;
+    },
     get runningTests() {
       return [...tests].filter((test) => test.isRunning).length;
     },
@@ -176,36 +182,4 @@ function closedTeller(emit: (event: ServerEvent) => void): () => void {
     const dueSeconds = tally.add(monotonicSeconds());
     if (dueSeconds !== null) setTimeout(tell, dueSeconds * 1000).unref();
   };
-}
-
-function openListener(config: ServerConfig, accept: (socket: Bun.Socket<ControlChannel>) => void) {
-  const listener = listenAt(config, accept);
-  const fd = config.device === null ? null : descriptorOf(listener);
-  const bound = config.device === null || fd === null ? null : bindToDevice(fd, config.device);
-  if (bound === null || bound.ok) return listener;
-  listener.stop(true);
-  throw new RperfError("bind-failed", bound.message);
-}
-
-function listenAt({ bindAddress, port, tls }: ServerConfig, accept: (socket: Bun.Socket<ControlChannel>) => void) {
-  try {
-    return Bun.listen<ControlChannel>({
-      hostname: bindAddress,
-      port,
-      exclusive: true,
-      ...(tls === null ? {} : { tls: tlsOptions(tls) }),
-      socket: { ...channelSocketHandlers, open: accept },
-    });
-  } catch (cause) {
-    const where = formatEndpoint(bindAddress, port);
-    if (systemCodeOf(cause) === "EADDRINUSE") {
-      throw new RperfError("port-in-use", `port ${port} is in use: another server may run (${where})`, { cause });
-    }
-    throw new RperfError("bind-failed", `listening on ${where}: ${messageOf(cause)}`, { cause });
-  }
-}
-
-/** Nothing before TLS 1.3 (RFC 8446, 4.1.2), which Bun's types do not know how to say. */
-function tlsOptions({ cert, key }: TlsIdentity): Bun.TLSOptions & { readonly minVersion: number } {
-  return { cert, key, minVersion: 0x0304 };
 }

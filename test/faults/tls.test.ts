@@ -1,9 +1,9 @@
 // The control port behind TLS: who is reached is who was meant, whoever relays; plain and TLS do not meet in silence.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
-
 import { ATTACKER, AUTHORITY, type Certificate, ELSEWHERE, SERVER } from "../support/certificates.ts";
-import { startServer } from "../../src/index.ts";
+import { connect as connectTls } from "node:tls";
+import { makePolicy, runClient, startServer } from "../../src/index.ts";
 import { complaintOf, EXIT_FAILED, expectTotalsOf, linesOf, ourDocumentOf } from "../support/cli.ts";
 import { ControlProxy } from "../support/control-proxy.ts";
 import { eventually, within } from "../support/eventually.ts";
@@ -244,4 +244,96 @@ test("a server that is told to stop waits for no handshake", async () => {
   await within("the close of the connection", client.closed(), 900);
   await stopped;
   expect(server.clients).toBe(0);
+});
+
+describe("another certificate", () => {
+  const POLICY = makePolicy({});
+
+  test("is read at SIGHUP: for those who come, while tests run on; a wrong one changes nothing, and is said", async () => {
+    const args = identity("renewed", SERVER);
+    const server = await start(...args);
+    const idle = descriptorsOf(server.process.pid);
+    const running = runSecured(server.port, "--tls-fingerprint", fingerprintOf(SERVER), "-t", "3", "--bidir");
+    await server.process.waitForOutput(/test started/);
+    identity("renewed", ELSEWHERE);
+    server.process.kill("SIGHUP");
+    await server.process.waitForOutput(/info reloaded/);
+    const pinned = ["--tls-fingerprint", fingerprintOf(ELSEWHERE)];
+    expect((await runSecured(server.port, ...pinned)).code).toBe(0);
+    const refused = await runSecured(server.port, "--tls-fingerprint", fingerprintOf(SERVER));
+    expect(complaintOf(refused)).toContain("is not that of --tls-fingerprint");
+    files.write("renewed.key", SERVER.key);
+    server.process.kill("SIGHUP");
+    await server.process.waitForOutput(/error not reloaded, all stays as it was: --tls-key is not the key/);
+    expect((await runSecured(server.port, ...pinned)).code).toBe(0);
+    const { stderr, code } = await running;
+    expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
+    await eventually(
+      "the descriptors as they were",
+      () => descriptorsOf(server.process.pid),
+      (count) => count === idle,
+    );
+  });
+
+  test("keeps out nobody who comes in that moment, and leaves nothing behind", async () => {
+    const server = await startServer({ bindAddress: "127.0.0.1", port: 0, tls: SERVER });
+    const idle = descriptorsOf(process.pid);
+    const over = new AbortController();
+    let renewals = 0;
+    const renewing = (async () => {
+      for (; !over.signal.aborted; renewals++) {
+        server.reload(POLICY, renewals % 2 === 0 ? ATTACKER : SERVER);
+        if (renewals % 20 === 0) Bun.gc(true);
+        await Bun.sleep(1);
+      }
+    })();
+    const test = {
+      host: "127.0.0.1",
+      port: server.port,
+      durationSeconds: 0.3,
+      tls: { ca: AUTHORITY, fingerprint: null },
+    };
+    for (let round = 0; round < 5; round++) {
+      const results = await Promise.all(Array.from({ length: 4 }, () => runClient(test)));
+      expect(results.map(({ success, outages }) => ({ success, outages }))).toEqual(
+        results.map(() => ({ success: true, outages: [] })),
+      );
+    }
+    over.abort();
+    await renewing;
+    expect(renewals).toBeGreaterThan(100);
+    await eventually(
+      "the descriptors as they were",
+      () => descriptorsOf(process.pid),
+      (count) => count <= idle,
+    );
+    await server.stop("the test ended");
+    const late = runClient(test).catch((error: unknown) => error);
+    expect(await late).toMatchObject({ code: "connect-refused" });
+  });
+
+  test("lets connections that came before it live on, to the end of the server", async () => {
+    const server = await startServer({ bindAddress: "127.0.0.1", port: 0, tls: SERVER });
+    const client = connectTls({ host: "127.0.0.1", port: server.port, rejectUnauthorized: false });
+    const closed = Promise.withResolvers<void>();
+    client.once("close", () => closed.resolve());
+    client.on("error", () => {});
+    const { promise, resolve } = Promise.withResolvers<void>();
+    client.once("secureConnect", resolve);
+    await promise;
+    server.reload(POLICY, ATTACKER);
+    await Bun.sleep(200);
+    expect({ clients: server.clients, isClosed: client.destroyed }).toEqual({ clients: 1, isClosed: false });
+    await server.stop("the test ended");
+    expect(server.clients).toBe(0);
+    await within("the close of the connection", closed.promise, 1_000);
+  });
+
+  test("is refused where there was none, or where it is none", async () => {
+    const server = await startServer({ bindAddress: "127.0.0.1", port: 0 });
+    expect(() => server.reload(POLICY, SERVER)).toThrow(expect.objectContaining({ code: "usage" }));
+    const broken = { cert: SERVER.cert, key: ATTACKER.key };
+    expect(() => server.reload(POLICY, broken)).toThrow(/is not the key of the certificate/);
+    await server.stop("the test ended");
+  });
 });
