@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import { createConsola, type LogObject, LogLevels, type LogType } from "consola/core";
+import { escapeControls, safeJson } from "./safe-text.ts";
 
 /** From the most urgent kind of line to the least. */
 export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
@@ -54,17 +55,6 @@ export function createLog(options: LogOptions): Log {
   };
 }
 
-/**
- * Makes text from elsewhere, a peer or an argument, safe on a terminal and in a log: control characters, line ends
- * and those that turn the direction of writing become visible escapes.
- */
-export function escapeControls(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/gu, (character) => {
-    const code = character.charCodeAt(0);
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16)}`;
-  });
-}
-
 function formatEntry({ type, date, args }: LogObject, { style = "text", colour }: LogOptions): string {
   const [message, fields] = args;
   const text = escapeControls(String(message));
@@ -80,12 +70,4 @@ function formatEntry({ type, date, args }: LogObject, { style = "text", colour }
     case "json":
       return safeJson({ time: date.toISOString(), level: type, message, ...fields });
   }
-}
-
-/** JSON that is as safe on a terminal as escaped text, and loses nothing: JSON itself escapes only the first 32. */
-function safeJson(value: object): string {
-  return JSON.stringify(value).replaceAll(
-    /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

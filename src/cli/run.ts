@@ -2,7 +2,7 @@ import { defineCommand, runCommand } from "citty";
 import manifest from "../../package.json" with { type: "json" };
 import { EXIT_FAILED, EXIT_OK, exitStatusOf, messageOf, RperfError } from "../errors.ts";
 import { waitWithin } from "../clock.ts";
-import { escapeControls } from "../log.ts";
+import { escapeControls } from "../safe-text.ts";
 import { cittyArgs } from "./citty-args.ts";
 import { DefectNet } from "./defects.ts";
 import { keygenHelp, printHelp, rootHelp, selftestHelp } from "./help.ts";

@@ -1,3 +1,4 @@
+import { REPORT_INTERVAL_SECONDS } from "../config/limits.ts";
 import type { TestConfig } from "../config/types.ts";
 import { RperfError } from "../errors.ts";
 import type { Extensions, SentTotals } from "../protocol/messages.ts";
@@ -10,8 +11,13 @@ import { receiverTerms } from "./configuration.ts";
 import type { ClientEvent } from "./events.ts";
 import type { RunningMessage } from "./inbox.ts";
 
+const NOT_COUNTED: SentTotals = { packets: 0, omittedPackets: 0 };
 /** A UDP receiver whose sender is done needs no end marker any more; what is under way arrives within this time. */
 const LATE_PACKETS_MS = 500;
+
+/** A stream has no more intervals than pass until the client gives its server up, by far; a last one is cut short. */
+const MOST_SECONDS_BEHIND_PLAN = 120;
+const MOST_SHORT_INTERVALS = 16;
 
 type Completion = Extract<RunningMessage, { kind: "done" | "failed" }>;
 
@@ -40,6 +46,9 @@ export class DirectionRun {
   readonly #over = Promise.withResolvers<void>();
   readonly #serverOver = new Set<number>();
   readonly #localFailures: NonNullable<StreamFailure>[] = [];
+  #serverFailure: RperfError | null = null;
+  /** How many each stream has told. */
+  readonly #serverIntervals: number[];
   readonly #sent = new Map<number, SentTotals>();
   readonly #lateTimers: Timer[] = [];
 
@@ -49,6 +58,7 @@ export class DirectionRun {
     this.#hooks = hooks;
     this.over = this.#over.promise;
     this.collector = createResultCollector(config);
+    this.#serverIntervals = Array.from({ length: config.parallel }, () => 0);
     this.group = new StreamGroup(workers, {
       onInterval: (streamIndex, interval) => this.#interval(streamIndex, interval),
       onWarning: (message) => hooks.emit({ type: "warning", message }),
@@ -72,6 +82,16 @@ export class DirectionRun {
     return new RperfError(first.code, first.message);
   }
 
+  /** The first that the server gave a reason for. */
+  get serverFailure(): RperfError | null {
+    return this.#serverFailure;
+  }
+
+  /** Of the reports of both sides. */
+  get intervalSeconds(): number {
+    return this.granted?.intervalSeconds ?? REPORT_INTERVAL_SECONDS;
+  }
+
   /** Final counts of this side's senders that the server may not have heard of. */
   get unheard(): readonly (readonly [streamIndex: number, sent: SentTotals])[] {
     return [...this.#sent].filter(([streamIndex]) => !this.#serverOver.has(streamIndex));
@@ -92,7 +112,16 @@ export class DirectionRun {
     return this.#serverOver.has(streamIndex);
   }
 
+  /** Throws `peer-protocol` where there are more than can be of one test; what comes behind an end told by ours is none. */
   serverInterval(streamIndex: number, interval: Interval): void {
+    if (this.granted !== null && this.#serverOver.has(streamIndex)) return;
+    const count = (this.#serverIntervals[streamIndex] ?? 0) + 1;
+    this.#serverIntervals[streamIndex] = count;
+    const { durationSeconds, resumeTimeoutSeconds } = this.config;
+    const mostSeconds = durationSeconds + resumeTimeoutSeconds + MOST_SECONDS_BEHIND_PLAN;
+    if (count > mostSeconds / this.intervalSeconds + MOST_SHORT_INTERVALS) {
+      throw new RperfError("peer-protocol", `stream ${streamIndex} has more results than the test has intervals`);
+    }
     this.#interval(streamIndex, interval);
   }
 
@@ -100,6 +129,9 @@ export class DirectionRun {
     const { streamIndex, socket, totals, sent } = message;
     if (this.#serverOver.has(streamIndex)) return;
     this.#serverOver.add(streamIndex);
+    if (message.kind === "failed" && message.message !== null) {
+      this.#serverFailure ??= new RperfError("stream-failed", `stream ${streamIndex}: ${message.message}`);
+    }
     const failure: StreamFailure =
       message.kind === "done"
         ? null
@@ -121,9 +153,12 @@ export class DirectionRun {
 
   /** What the end of a server's stream means for its counterpart here. */
   #endTwin(streamIndex: number, failure: StreamFailure, sent: SentTotals | null): void {
-    if (this.config.reverse && this.granted !== null && sent !== null) this.group.finish(streamIndex, sent);
+    const { reverse, family } = this.config;
+    // TCP needs no count, and yet its receiver has to know that no more comes.
+    const counted = sent ?? (failure === null && family === "tcp" ? NOT_COUNTED : null);
+    if (reverse && this.granted !== null && counted !== null) this.group.finish(streamIndex, counted);
     else if (failure !== null) this.group.stopStream(streamIndex);
-    else if (this.config.reverse && this.config.family === "udp") {
+    else if (reverse && family === "udp") {
       this.#lateTimers.push(setTimeout(() => this.group.stopStream(streamIndex), LATE_PACKETS_MS));
     }
   }

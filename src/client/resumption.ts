@@ -10,6 +10,8 @@ import type { ServerLink } from "./server-link.ts";
 /** Between two attempts, doubled up to the most. */
 const FIRST_BACKOFF_MS = 100;
 const MOST_BACKOFF_MS = 1000;
+/** A connection that was had again is good when it has lasted so long: else the next attempt comes as late as behind a failure. */
+const GOOD_AFTER_MS = 2000;
 /** A host that answers, and where nobody listens any more: a server that so many attempts in turn do not find is gone. */
 const MOST_REFUSALS = 4;
 /** How long behind the deadline a connection that was had again may take to tell what is left … */
@@ -45,6 +47,8 @@ export class Resumption {
   #isStopped = false;
   /** What was lost since an attempt began. */
   #lostAnew: RperfError | null = null;
+  #backoffMs = FIRST_BACKOFF_MS;
+  #resumedMs = -Infinity;
 
   constructor(config: TestConfig, link: ServerLink, dependencies: TestDependencies, hooks: ResumptionHooks) {
     this.#config = config;
@@ -71,13 +75,13 @@ export class Resumption {
 
   /**
    * Something came, behind a silence to which this side listened: a connection that the system itself kept over an outage is
-   * not lost.
+   * not lost. `intervalSeconds`: how often something is to come.
    */
-  heardAfter(silentMs: number): void {
+  heardAfter(silentMs: number, intervalSeconds: number): void {
     const isFirst = !this.#hasHeard;
     this.#hasHeard = true;
     // When the first comes is the streams' affair.
-    if (isFirst || silentMs < this.#config.intervalSeconds * 1000 + LATE_MS) return;
+    if (isFirst || silentMs < intervalSeconds * 1000 + LATE_MS) return;
     const startMs = performance.now() - silentMs;
     this.#outages.push({ startSeconds: (startMs - this.#startMs) / 1000, durationSeconds: silentMs / 1000 });
   }
@@ -116,8 +120,9 @@ export class Resumption {
   }
 
   async #resume(cause: RperfError): Promise<void> {
-    let backoffMs = FIRST_BACKOFF_MS;
     let refusals = 0;
+    if (performance.now() - this.#resumedMs < GOOD_AFTER_MS) await this.#backOff();
+    else this.#backoffMs = FIRST_BACKOFF_MS;
     while (!this.#isStopped) {
       const failure = await this.#attempt();
       if (failure === null || this.#isStopped) return;
@@ -128,9 +133,13 @@ export class Resumption {
         const message = `the control connection could not be resumed: ${failure.message}`;
         return this.#hooks.onGivenUp("partial", new RperfError("resume-refused", message, { cause: failure }));
       }
-      await Promise.race([Bun.sleep(backoffMs), this.#stopped.promise]);
-      backoffMs = Math.min(2 * backoffMs, MOST_BACKOFF_MS);
+      await this.#backOff();
     }
+  }
+
+  async #backOff(): Promise<void> {
+    await Promise.race([Bun.sleep(this.#backoffMs), this.#stopped.promise]);
+    this.#backoffMs = Math.min(2 * this.#backoffMs, MOST_BACKOFF_MS);
   }
 
   #deadlinePassed(): void {
@@ -166,6 +175,7 @@ export class Resumption {
     const outage = this.#outageUntilNow(this.#outMs);
     this.#outages.push(outage);
     this.#outMs = null;
+    this.#resumedMs = performance.now();
     this.#dependencies.emit({ type: "resumed", outageSeconds: outage.durationSeconds });
   }
 

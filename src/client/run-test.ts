@@ -16,6 +16,8 @@ import { ServerLink } from "./server-link.ts";
 
 /** A control connection that breaks before the test begins costs nothing but time: so many attempts in all. */
 const MOST_ATTEMPTS = 3;
+/** What is heard of a queue sooner than this is not told. */
+const QUEUE_NEWS_MS = 250;
 /** A server's system gives a connection up after so long a silence (control/channel.ts). */
 const GIVEN_UP_MS = 5000;
 
@@ -130,8 +132,15 @@ function tellFeatures(config: TestConfig, test: RunningTest, emit: (event: Clien
   }
 }
 
+/** However often the server says it: ours does so once a second at the most. */
 function tellQueued(emit: (event: ClientEvent) => void): (message: Queued) => void {
-  return ({ place, waitSeconds }) => emit({ type: "queued", place, waitSeconds });
+  let toldMs = -Infinity;
+  return ({ place, waitSeconds }) => {
+    const nowMs = performance.now();
+    if (nowMs - toldMs < QUEUE_NEWS_MS) return;
+    toldMs = nowMs;
+    emit({ type: "queued", place, waitSeconds });
+  };
 }
 
 /** The server opens receivers, then this side makes its senders ready. */

@@ -1,5 +1,5 @@
 import type { TestConfig } from "../config/types.ts";
-import { waitWithin } from "../clock.ts";
+import { runAfter, waitWithin } from "../clock.ts";
 import { RperfError } from "../errors.ts";
 import type { SentTotals } from "../protocol/messages.ts";
 import { makeTestResult } from "../results/combine.ts";
@@ -23,6 +23,8 @@ const WATCH_INTERVAL_MS = 250;
  */
 const COMPLETION_TIMEOUT_MS = 5000;
 const MAX_COMPLETION_MS = 30_000;
+/** A test that its server does not end is ended here: so long behind whatever else may be waited for behind the planned end. */
+const OVERDUE_SECONDS = MAX_COMPLETION_MS / 1000 + 5;
 /** How long streams that were told to stop may take to tell their last figures. */
 const STOP_TIMEOUT_MS = 1000;
 /** A server that ends a test says why, and then breaks its streams: what it said may be read last. */
@@ -79,7 +81,8 @@ export class RunningTest {
       events: {
         onMessage: (message, silentMs) => {
           const nowMs = performance.now();
-          this.#resumption.heardAfter(silentMs - this.#ownStalls.sinceRestartMs(nowMs));
+          const unheardMs = silentMs - this.#ownStalls.sinceRestartMs(nowMs);
+          this.#resumption.heardAfter(unheardMs, this.#intervalSeconds);
           this.#ownStalls.restart(nowMs);
           this.#serverSays(message);
         },
@@ -116,13 +119,30 @@ export class RunningTest {
     if (signal.aborted) onAbort();
     this.#ownStalls.restart(performance.now());
     const timer = setInterval(() => this.#watchSilence(), WATCH_INTERVAL_MS);
+    const cancelOverdue = runAfter(this.#mostSeconds * 1000, () => this.#overdue());
     return () => {
       signal.removeEventListener("abort", onAbort);
       clearInterval(timer);
+      cancelOverdue();
       this.#resumption.stop();
       for (const pending of [this.#completionTimer, this.#lastWordTimer]) if (pending !== null) clearTimeout(pending);
       for (const direction of this.directions) direction.stopTimers();
     };
+  }
+
+  /** Of the server's reports. */
+  get #intervalSeconds(): number {
+    return Math.max(...this.directions.map(({ intervalSeconds }) => intervalSeconds));
+  }
+
+  get #mostSeconds(): number {
+    return this.#config.durationSeconds + this.#config.resumeTimeoutSeconds + OVERDUE_SECONDS;
+  }
+
+  #overdue(): void {
+    const behindSeconds = this.#mostSeconds - this.#config.durationSeconds;
+    const message = `${this.#link.endpoint} did not end the test within ${behindSeconds} s of its planned end`;
+    this.#earlyEnd.resolve({ outcome: "partial", error: new RperfError("peer-lost", message) });
   }
 
   #watchSilence(): void {
@@ -132,7 +152,7 @@ export class RunningTest {
     if (this.#resumption.isOut || this.directions.every(({ isServerOver }) => isServerOver)) return;
     // Nor has one whose receivers still wait for the first data; that it is there, its system tells (keepalive).
     if (!this.#hasHeard && this.directions.every(({ isCountAwaited }) => isCountAwaited)) return;
-    const limitSeconds = Math.max(SERVER_SILENCE_SECONDS, this.#config.intervalSeconds + REPORT_SLACK_SECONDS);
+    const limitSeconds = Math.max(SERVER_SILENCE_SECONDS, this.#intervalSeconds + REPORT_SLACK_SECONDS);
     if (this.#link.silenceSeconds(nowMs) - ownStallsMs / 1000 < limitSeconds) return;
     this.#lost(new RperfError("peer-lost", `${this.#link.endpoint} has not been heard of for ${limitSeconds} s`));
   }
@@ -146,6 +166,7 @@ export class RunningTest {
 
   /** What the server may not have heard is told again. */
   #resumed(phase: "ready" | "running" | "finished"): void {
+    this.#ownStalls.restart(performance.now());
     if (phase === "ready") this.#link.send({ kind: "begin" });
     for (const direction of this.directions) {
       for (const [streamIndex, sent] of direction.unheard) this.#tellSent(streamIndex, sent);
@@ -231,7 +252,7 @@ export class RunningTest {
 
   #over(): void {
     if (this.directions.every(({ isOver }) => isOver)) {
-      if (this.#localFailure !== null) this.#earlyEnd.resolve(this.#localFailure);
+      if (this.#localFailure !== null) this.#earlyEnd.resolve(this.#withServersWord(this.#localFailure));
       this.#bothEnds.resolve(null);
     }
     if (!this.directions.every(({ group }) => group.isOver) || this.#localEndMs !== null) return;
@@ -247,6 +268,13 @@ export class RunningTest {
   #failLocally(failure: EarlyEnd): void {
     this.#localFailure = failure;
     this.#lastWordTimer = setTimeout(() => this.#earlyEnd.resolve(failure), LAST_WORD_MS);
+  }
+
+  /** Why a server broke a stream is known to it; this side saw only that it broke. */
+  #withServersWord(failure: EarlyEnd): EarlyEnd {
+    if (failure.error.code !== "stream-failed") return failure;
+    const [told] = this.directions.flatMap(({ serverFailure }) => serverFailure ?? []);
+    return told === undefined ? failure : { ...failure, error: told };
   }
 
   #progress(): void {

@@ -2,6 +2,7 @@ import {
   MAX_BANDWIDTH_BYTES_PER_SECOND,
   MAX_BUFFERS_BYTES,
   MAX_BUFFER_BYTES,
+  MAX_DSCP,
   MAX_DURATION_SECONDS,
   MAX_STREAMS,
   MAX_TCP_LENGTH_BYTES,
@@ -91,7 +92,7 @@ export function decodeServerMessage(body: Uint8Array, expectedStreams: number): 
       return { kind, extensions: decodeExtensions(fields, answered) };
     case "queued": {
       const waitSeconds = fields.has("wait") ? fields.number("wait", 0, MOST) : null;
-      return { kind, place: fields.integer("place", 0, MOST), waitSeconds };
+      return { kind, place: fields.integer("place", 1, MOST), waitSeconds };
     }
     case "challenge":
       return { kind, nonce: fields.bytes("nonce", NONCE_BYTES), mac: fields.bytes("mac", MAC_BYTES) };
@@ -108,7 +109,7 @@ export function decodeServerMessage(body: Uint8Array, expectedStreams: number): 
     case "data-ready":
       return { kind };
     case "error":
-      return { kind, message: fields.string("message") };
+      return { kind, message: fields.text("message") };
   }
 }
 
@@ -169,7 +170,7 @@ function decodeCompletion(fields: Fields, kind: "done" | "failed", lastStream: n
     streamIndex: fields.integer("stream_idx", 0, lastStream),
     role: fields.has("role") ? fields.choice("role", ROLES) : null,
     socket: fields.has("socket") ? decodeSocketFacts(fields.object("socket")) : null,
-    message: fields.has("message") ? fields.string("message") : null,
+    message: fields.has("message") ? fields.text("message") : null,
     totals: decodeTotals(fields.has("totals") ? fields.object("totals") : Fields.of({})),
     sent: fields.has("sent") ? decodeSent(fields.object("sent")) : null,
   };
@@ -219,8 +220,8 @@ function decodeSocketFacts(fields: Fields): SocketFacts {
     timestamps: where("timestamps"),
     pacing: where("pacing"),
     writeBytes: whole("write_size"),
-    congestion: fields.has("congestion") ? fields.string("congestion") : null,
-    dscp: whole("dscp"),
+    congestion: fields.has("congestion") ? fields.text("congestion") : null,
+    dscp: fields.has("dscp") ? fields.integer("dscp", 0, MAX_DSCP) : null,
     maxSegmentBytes: whole("mss"),
   };
 }

@@ -2,6 +2,8 @@ import { RperfError } from "../errors.ts";
 
 /** Of a value that is wrong, characters. */
 const MOST_SHOWN = 40;
+/** Of what a peer has to say, characters. */
+const MOST_TEXT = 1000;
 
 /** Reads the fields of one decoded JSON object; every failure is a `peer-protocol` error that names the field. */
 export class Fields {
@@ -55,6 +57,12 @@ export class Fields {
     const value = this.#object[name];
     if (typeof value !== "string") throw this.#wrong(name, "a string", value);
     return value;
+  }
+
+  /** Words for a person, who reads no more than the beginning of what is too long. */
+  text(name: string): string {
+    const text = this.string(name);
+    return text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)}…` : text;
   }
 
   /** Bytes of a known number in base64 (RFC 4648, 4). */

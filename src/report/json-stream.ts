@@ -1,4 +1,5 @@
 import { SCHEMA_VERSION } from "../results/types.ts";
+import { safeJson } from "../safe-text.ts";
 import { configDocument, intervalDocument, toJsonDocument } from "./json.ts";
 import type { Reporter } from "./reporter.ts";
 
@@ -15,7 +16,7 @@ interface JsonStreamOptions {
  */
 export function createJsonStreamReporter({ write, wallSeconds }: JsonStreamOptions): Reporter {
   function event(name: string, data: object, timestampSeconds = wallSeconds()): void {
-    write(`${JSON.stringify({ event: name, schema_version: SCHEMA_VERSION, timestamp: timestampSeconds, data })}\n`);
+    write(`${safeJson({ event: name, schema_version: SCHEMA_VERSION, timestamp: timestampSeconds, data })}\n`);
   }
 
   return {

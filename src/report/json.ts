@@ -10,6 +10,7 @@ import type {
   UdpSummary,
 } from "../results/types.ts";
 import type { Interval, OmittedReceive, OmittedSend, ReceiveInterval, SendInterval } from "../stats/interval.ts";
+import { safeJson } from "../safe-text.ts";
 import type { Reporter } from "./reporter.ts";
 
 /** Writes one document when the test is over, and nothing before. */
@@ -19,7 +20,7 @@ export function createJsonReporter(options: { readonly write: (text: string) => 
     interval() {},
     sideEnded() {},
     finished(result) {
-      options.write(`${JSON.stringify(toJsonDocument(result), null, 2)}\n`);
+      options.write(`${safeJson(toJsonDocument(result), 2)}\n`);
     },
   };
 }

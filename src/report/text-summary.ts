@@ -1,4 +1,5 @@
 import type { DirectionResult, Outage, SocketFacts, StreamSideResult, TestResult } from "../results/types.ts";
+import { escapeControls } from "../safe-text.ts";
 import { formatSeconds, type RateUnit } from "../units.ts";
 import type { Paint } from "./paint.ts";
 import { rowOfStream } from "./rows.ts";
@@ -81,7 +82,7 @@ function factsText(facts: SocketFacts): string {
     ...(pacing === null ? [] : [`${PLACES[pacing]} pacing`]),
     ...(offload === null ? [] : [`offload ${offload ? "on" : "off"}`]),
     ...(timestamps === null ? [] : [`${PLACES[timestamps]} times`]),
-    ...(congestion === null ? [] : [`congestion ${congestion}`]),
+    ...(congestion === null ? [] : [`congestion ${escapeControls(congestion)}`]),
     ...(maxSegmentBytes === null ? [] : [`MSS ${maxSegmentBytes} B`]),
     ...(dscp === null ? [] : [`DSCP ${dscp}`]),
   ].join(", ");
@@ -107,11 +108,11 @@ function outageLine({ startSeconds, durationSeconds }: Outage, isWhole: boolean)
 }
 
 function outcomeLine({ outcome, reason }: TestResult): string {
-  return `${outcome}: ${reason?.message ?? "for no reason told"} (the result is incomplete)`;
+  return `${outcome}: ${reason === null ? "for no reason told" : escapeControls(reason.message)} (the result is incomplete)`;
 }
 
 function fateText({ outcome, reason }: StreamSideResult): string {
-  return reason === null ? outcome : `${outcome}: ${reason.message}`;
+  return reason === null ? outcome : `${outcome}: ${escapeControls(reason.message)}`;
 }
 
 function roleText(role: Role, isReverse: boolean): string {

@@ -205,6 +205,16 @@ describe.each(MODES)("in mid-test, %s", (mode) => {
     }
   }
 
+  test("a server whose words a terminal would act on", async () => {
+    const port = await serveUntil(({ send }) =>
+      send({ kind: "error", message: "a\u001b[2J\u009b2J\nlost 0 of 9 packets" }),
+    );
+    const result = await run(client(mode, "127.0.0.1", port));
+    const escaped = mode === "json" ? /^127/ : /a\\x1b\[2J\\x9b2J\\x0alost 0 of 9 packets/;
+    expect(mode === "json" ? ourDocumentOf(result).reason?.message : incompleteLineOf(result)).toMatch(escaped);
+    for (const text of [result.stdout, result.stderr]) expect(text).not.toMatch(/[^\n\P{Cc}]/u);
+  });
+
   test("a server that falls silent", async () => {
     const port = await serveUntil(() => {});
     const result = await run(client(mode, "127.0.0.1", port, "-t", "12"));

@@ -140,7 +140,10 @@ const fact = fc.nat({ max: 2 ** 31 - 1 });
 export const serverWireMessage: fc.Arbitrary<Wire> = fc.oneof(
   join(fc.record({ kind: fc.constant("connect"), stream_ports: ports }), fc.oneof(fc.constant({}), answered)),
   join(fc.record({ kind: fc.constant("connect-ready") }), fc.oneof(fc.constant({}), answered)),
-  join(fc.record({ kind: fc.constant("queued"), place: count }), some({ wait: seconds })),
+  join(
+    fc.record({ kind: fc.constant("queued"), place: fc.integer({ min: 1, max: 2 ** 53 - 1 }) }),
+    some({ wait: seconds }),
+  ),
   fc.record({ kind: fc.constant("challenge"), nonce: base64, mac: base64 }),
   join(
     fc.record({ kind: fc.constant("send"), bytes_sent: count, packets_sent: count, sends_blocked: count }),
@@ -170,7 +173,7 @@ export const serverWireMessage: fc.Arbitrary<Wire> = fc.oneof(
         receive_buffer: fact,
         affinity_cpu: fact,
         write_size: fact,
-        dscp: fact,
+        dscp: fc.nat({ max: 63 }),
         mss: fact,
         offload: fc.boolean(),
         timestamps: fc.constantFrom("kernel", "user"),

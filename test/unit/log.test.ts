@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createLog, escapeControls, type LogLevel } from "../../src/log.ts";
+import { createLog, type LogLevel } from "../../src/log.ts";
 
 function linesAt(level: LogLevel, colour = false): string[] {
   const lines: string[] = [];
@@ -68,14 +68,4 @@ describe("createLog", () => {
     createLog({ level: "info", colour: false, write: (text) => lines.push(text) }).warn("a\n[00:00:00] info b");
     expect(lines.join("").split("\n")).toHaveLength(2);
   });
-});
-
-test.each([
-  ["plain – text", "plain – text"],
-  ["\x1b[31mred\x07", "\\x1b[31mred\\x07"],
-  ["a\r\nb\tc", "a\\x0d\\x0ab\\x09c"],
-  ["\x7f\x9b", "\\x7f\\x9b"],
-  ["\u2028\u202e", "\\u2028\\u202e"],
-])("escapeControls(%j)", (text, escaped) => {
-  expect(escapeControls(text)).toBe(escaped);
 });

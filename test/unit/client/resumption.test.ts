@@ -1,86 +1,10 @@
 // A control connection that is lost in mid-test, and what becomes of the result: against a server by hand.
 import { describe, expect, test } from "bun:test";
-import type { ClientEvent } from "../../../src/client/events.ts";
-import { runTest } from "../../../src/client/run-test.ts";
-import { systemClock } from "../../../src/clock.ts";
-import { makeTestConfig, type TestOptions } from "../../../src/config/test-config.ts";
-import { type FakeSession, startFakeServer } from "../../support/fake-server.ts";
-import type { RawMessage } from "../../support/raw-client.ts";
-import { type Script, scriptedPool } from "../../support/scripted-worker.ts";
+import type { FakeSession } from "../../support/fake-server.ts";
+import type { Script } from "../../support/scripted-worker.ts";
+import { type Course, DONE, DONE_AT_ONCE, ofKind, PREPARED, RESULT, runCourse as run } from "./course.ts";
 
 const SLOW_TEST_MS = 30_000;
-const RESULT = {
-  kind: "receive",
-  family: "tcp",
-  stream_idx: 0,
-  timestamp: 1,
-  duration: 1,
-  bytes_received: 5,
-};
-const DONE = { kind: "done", origin: "server", stream_idx: 0, role: "download" };
-const GRANTED = { version: 3, resume: { token: "secret" } };
-
-const REPORT = {
-  totals: { books: null, bufferDrops: null, sendsRefused: null, bytesUndelivered: null },
-  sent: { packets: 5, omittedPackets: 1 },
-};
-const PREPARED = [{ type: "prepared", port: null }] as const;
-const STOPPED = [{ type: "failed", code: "stopped", message: "stopped", report: null }] as const;
-/** A sender that goes on until it is stopped, and one that is done at once. */
-const ENDLESS: Script = { prepare: PREPARED, start: [], stop: STOPPED };
-const DONE_AT_ONCE: Script = { prepare: PREPARED, start: [{ type: "ended", report: REPORT }] };
-
-interface Course {
-  readonly script?: Script;
-  readonly options?: Partial<TestOptions>;
-  readonly extensions?: object;
-  /** Answers all but the configuration; `connection`: which one it came over, from 0 on. */
-  answer(message: RawMessage, session: FakeSession, connection: number): void;
-  readonly onConnect?: (session: FakeSession, connection: number) => void;
-  /** A stream of the client is over there. */
-  readonly onStreamEnded?: (session: FakeSession | undefined) => void;
-  /** No new connection is taken once the first is lost. */
-  readonly isGoneForGood?: boolean;
-}
-
-async function run({ script = ENDLESS, options = {}, extensions = GRANTED, ...course }: Course) {
-  const connections: FakeSession[] = [];
-  const server = await startFakeServer(
-    (message, session) => {
-      const { kind } = message;
-      if (kind === "configuration") {
-        session.send({ kind: "connect", stream_ports: [session.dataPort], extensions });
-      } else if (kind === "end") session.socket.end();
-      else course.answer(message, session, connections.indexOf(session));
-    },
-    (session) => {
-      connections.push(session);
-      course.onConnect?.(session, connections.length - 1);
-    },
-  );
-  const events: ClientEvent[] = [];
-  const { config } = makeTestConfig({ host: "127.0.0.1", port: server.port, durationSeconds: 5, ...options });
-  const pool = scriptedPool(script);
-  const startMs = performance.now();
-  try {
-    const emit = (event: ClientEvent) => {
-      events.push(event);
-      if (event.type === "outage" && course.isGoneForGood === true) server.stop();
-      if (event.type === "stream-ended") course.onStreamEnded?.(connections[0]);
-    };
-    const result = await runTest(config, { clock: systemClock(), pool, emit, signal: AbortSignal.any([]) });
-    expect(pool.size).toBe(0);
-    const tookMs = performance.now() - startMs;
-    return { result, events, tookMs, messages: server.messages, connections: connections.length };
-  } finally {
-    server.stop();
-  }
-}
-
-function ofKind(messages: readonly RawMessage[], kind: string): readonly RawMessage[] {
-  return messages.filter((message) => message["kind"] === kind);
-}
-
 /** Loses the first connection right behind the begin, after these; what comes over the next ones is answered so. */
 function lost(before: readonly object[], resumed: (session: FakeSession) => void): Course["answer"] {
   return ({ kind }, session, connection) => {
@@ -207,6 +131,23 @@ describe("a silence behind which the same connection goes on", () => {
   );
 });
 
+test("a server that resumes and breaks off at once is asked again ever more seldom", async () => {
+  const { result, messages } = await run({
+    options: { durationSeconds: 1, resumeTimeoutSeconds: 2 },
+    answer: ({ kind }, { send, socket }) => {
+      if (kind === "resume") send({ kind: "resumed", phase: "running", first: 0 });
+      // Behind the answer, if there was one.
+      setTimeout(() => socket.resetAndDestroy(), 5);
+    },
+  });
+  expect(result.outcome).toBe("partial");
+  const resumptions = ofKind(messages, "resume").length;
+  expect(resumptions).toBeGreaterThanOrEqual(3);
+  // 0.1, 0.2, 0.4, 0.8, 1, 1 s …: of 3 s, and 4 more at the most.
+  expect(resumptions).toBeLessThan(12);
+  expect(result.outages.length).toBeLessThanOrEqual(resumptions + 1);
+});
+
 describe("a connection that does not", () => {
   test("is given up where the server holds nothing any more: partial", async () => {
     const { result, connections } = await run({
@@ -306,6 +247,17 @@ describe("where every stream has failed", () => {
       onStreamEnded: (session) => session?.send({ kind: "error", message: "the server is shutting down" }),
     });
     expect(result).toMatchObject({ outcome: "failed", reason: { code: "peer-refused" } });
+  });
+
+  test("and so is why it stopped the stream", async () => {
+    const message = "the server stopped it: the limit";
+    const { result } = await run({
+      script: BROKEN,
+      answer: () => {},
+      onStreamEnded: (session) => session?.send({ kind: "failed", stream_idx: 0, role: "download", message }),
+    });
+    expect(result).toMatchObject({ outcome: "failed", reason: { code: "stream-failed" } });
+    expect(result.reason?.message).toContain(message);
   });
 
   test("a server that goes without a word is not looked for, and the streams' failure is the reason", async () => {

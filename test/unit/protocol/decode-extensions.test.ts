@@ -275,12 +275,25 @@ describe("limits", () => {
       [0, 5],
       [6],
     ],
+    ["place", decodeServer, (place) => ({ kind: "queued", place }), [1, 2 ** 53 - 1], [0, 1.5]],
+    ["socket.dscp", decodeServer, (dscp) => ({ kind: "done", stream_idx: 0, socket: { dscp } }), [0, 63], [-1, 64]],
     ["have", decodeClient, (have) => ({ kind: "ack", have }), [0, 2 ** 53 - 1], [-1, 2 ** 53]],
   ])("%s of %p", (path, decode, messageOf, good, bad) => {
     for (const value of good) expect(refusalOf(() => decode(bodyOf(messageOf(value))))).toBeNull();
     for (const value of bad) {
       const refusal = refusalOf(() => decode(bodyOf(messageOf(value))));
       expect(refusal).toMatchObject({ code: "peer-protocol", message: expect.stringContaining(path) });
+    }
+  });
+
+  test("of what a server has to say the first 1000 characters are taken", () => {
+    for (const [given, taken] of [
+      ["x".repeat(1000), "x".repeat(1000)],
+      ["x".repeat(1001), `${"x".repeat(1000)}…`],
+    ] as const) {
+      const failed = { kind: "failed", stream_idx: 0, message: given };
+      expect(decodeServer(bodyOf({ kind: "error", message: given }))).toEqual({ kind: "error", message: taken });
+      expect(decodeServer(bodyOf(failed))).toMatchObject({ kind: "failed", message: taken });
     }
   });
 

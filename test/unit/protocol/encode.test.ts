@@ -170,7 +170,7 @@ const serverMessages: fc.Arbitrary<ServerMessage> = fc.oneof(
   fc.record({ kind: fc.constant("connect-ready" as const), extensions }),
   fc.record({
     kind: fc.constant("queued" as const),
-    place: count,
+    place: fc.integer({ min: 1, max: 2 ** 53 - 1 }),
     waitSeconds: fc.option(fc.double({ min: 0, max: 1e9, noNaN: true })),
   }),
   fc.record({ kind: fc.constant("challenge" as const), nonce: bytes32, mac: bytes32 }),
@@ -188,7 +188,7 @@ const serverMessages: fc.Arbitrary<ServerMessage> = fc.oneof(
         pacing: place,
         writeBytes: fact,
         congestion: fc.option(fc.stringMatching(/^[a-z0-9_-]{1,15}$/)),
-        dscp: fact,
+        dscp: fc.option(fc.nat({ max: 63 })),
         maxSegmentBytes: fact,
       }),
     ),
