@@ -10,7 +10,7 @@ import {
   type IdentityOptions,
   LIBRARY_SPELLING,
 } from "./class-options.ts";
-import { type ClassLimits, type Policy, PUBLIC, UNLIMITED } from "./policy.ts";
+import { type AuthMode, type ClassLimits, type Policy, PUBLIC, UNLIMITED } from "./policy.ts";
 
 /** What a server is told of its classes. */
 export interface ClassPolicyOptions {
@@ -20,6 +20,11 @@ export interface ClassPolicyOptions {
   readonly identities?: readonly IdentityOptions[] | undefined;
   /** The class of whom none fits: "unlimited" unless told; with "refuse" they are not let in. */
   readonly defaultClass?: string | undefined;
+  /**
+   * Whether clients must prove that they have one of the keys; by default `required` where there are keys. With `optional` those
+   * who have none are of the class "public", for which the limits below hold too.
+   */
+  readonly auth?: AuthMode | undefined;
   /** The same as the default class "public". */
   readonly isPublic?: boolean | undefined;
   /** Limits of the default class, which has to leave them open, unless it is the ready class "public". */
@@ -75,8 +80,23 @@ export function classPolicyOf(options: ClassPolicyOptions): Pick<Policy, "classe
     (limits, { flag, limit }) => withLimit(limits, flag, limit, before === PUBLIC),
     renamed(before),
   );
-  const others = classes.filter(({ name }) => name !== after.name);
+  const others = classes
+    .filter(({ name }) => name !== after.name)
+    .map((limits) =>
+      options.auth === "optional" && limits.name === PUBLIC.name ? withinFlags(limits, flags) : limits,
+    );
   return { classes: [after, ...others], rules, defaultClass: after.name };
+}
+
+/** Who comes without a key, where one may be had, is of the class public: no flag holds less for a stranger. */
+function withinFlags(
+  limits: ClassLimits,
+  flags: readonly { readonly flag: LimitFlag; readonly limit: number }[],
+): ClassLimits {
+  return flags.reduce((bounded, { flag, limit }) => {
+    const field = LIMITS[flag];
+    return { ...bounded, [field]: Math.min(bounded[field] ?? Infinity, limit) };
+  }, limits);
 }
 
 function chooseDefault({ defaultClass, isPublic }: ClassPolicyOptions, names: readonly string[]): string | null {

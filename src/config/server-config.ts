@@ -31,8 +31,6 @@ export interface ServerOptions extends ClassPolicyOptions {
   readonly portPools?: PortPoolsOptions | undefined;
   /** The interface of its sockets (SO_BINDTODEVICE); by default any. */
   readonly device?: string | null | undefined;
-  /** Whether clients must prove that they have one of the keys; by default `required` where there are keys. */
-  readonly auth?: AuthMode | undefined;
   readonly keys?: Keys | undefined;
   /** Of the control port; by default none. */
   readonly tls?: TlsIdentity | null | undefined;

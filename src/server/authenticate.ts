@@ -16,6 +16,8 @@ const KEY_WANTED = "this server takes no client without a key (rperf has --key-f
 /** A client that has proven to have a key. */
 export interface Proven {
   readonly keyId: string;
+  /** By which it has proven it. */
+  readonly secret: Uint8Array;
   readonly derived: DerivedSecrets;
 }
 
@@ -37,7 +39,11 @@ export class Authenticator {
   /** Whether who was let through once would be by the policy in force now. Throws `peer-protocol` where not. */
   check(proven: Proven | null, { auth, keys }: Policy): void {
     if (proven === null && auth === "required") throw new RperfError("peer-protocol", KEY_WANTED);
-    if (proven !== null && auth !== "off" && !keys.has(proven.keyId)) throw new RperfError("peer-protocol", NOT_PROVEN);
+    if (proven === null || auth === "off") return;
+    const secret = keys.get(proven.keyId);
+    if (secret === undefined || !Buffer.from(secret).equals(proven.secret)) {
+      throw new RperfError("peer-protocol", NOT_PROVEN);
+    }
   }
 
   async #prove(applicant: Applicant, offer: AuthOffer, { keys }: Policy): Promise<Proven> {
@@ -55,7 +61,7 @@ export class Authenticator {
     const isRight = isSameMac(mac, clientMac);
     if (isRight && known !== undefined) {
       this.#backoff.succeeded(remoteAddress);
-      return { keyId: offer.keyId, derived };
+      return { keyId: offer.keyId, secret: known, derived };
     }
     this.#backoff.failed(remoteAddress, performance.now());
     throw new RperfError("peer-protocol", NOT_PROVEN);

@@ -169,6 +169,7 @@ export class ClientSession implements ClientLink, IdleConnection {
   #resume(token: string, have: number): void {
     this.#demandFirst("resume");
     const test = this.#context.registry.resume(token, this.#remoteAddress);
+    if (test === "later") return this.close();
     if (!(test instanceof ServerTest) || !test.resume(this, have)) return this.refuse(NO_SUCH_TEST);
     this.#adopt(test);
   }

@@ -19,14 +19,14 @@ interface Candidate {
  */
 export class IdleConnections {
   readonly #limit: number;
-  /** Connections from a place that a test needs, and that may come at the same time. */
-  readonly #awaited: (place: string) => number;
+  /** By place, connections that a test needs, and that may come at the same time; asked for when there are too many. */
+  readonly #awaited: () => ReadonlyMap<string, number>;
   /** By place, the oldest first, with the order in which they came. */
   readonly #byPlace = new Map<string, Map<IdleConnection, number>>();
   #size = 0;
   #serial = 0;
 
-  constructor(limit: number, awaited: (place: string) => number) {
+  constructor(limit: number, awaited: () => ReadonlyMap<string, number>) {
     this.#limit = limit;
     this.#awaited = awaited;
   }
@@ -48,8 +48,10 @@ export class IdleConnections {
   /** Takes out those that are too many, and gives them: to be called when one was added, and when fewer are awaited. */
   trim(): readonly IdleConnection[] {
     const surplus: IdleConnection[] = [];
+    if (this.#size <= this.#limit) return surplus;
+    const awaited = this.#awaited();
     while (this.#size > this.#limit) {
-      const one = this.#surplus();
+      const one = this.#surplus(awaited);
       if (one === null) break;
       this.remove(one);
       surplus.push(one);
@@ -64,11 +66,11 @@ export class IdleConnections {
     if (ofPlace.size === 0) this.#byPlace.delete(connection.place);
   }
 
-  #surplus(): IdleConnection | null {
+  #surplus(awaited: ReadonlyMap<string, number>): IdleConnection | null {
     let counted = 0;
     let most: Candidate = { count: 0, oldest: Infinity, connection: null };
     for (const [place, ofPlace] of this.#byPlace) {
-      const count = ofPlace.size - this.#awaited(place);
+      const count = ofPlace.size - (awaited.get(place) ?? 0);
       const [first] = ofPlace;
       if (count <= 0 || first === undefined) continue;
       counted += count;

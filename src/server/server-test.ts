@@ -65,7 +65,11 @@ export class ServerTest implements RegisteredTest {
   }
 
   get keptBytes(): number {
-    return this.#log.bytes;
+    return this.#log.bytes + this.#parts.keptBytes;
+  }
+
+  get isFinished(): boolean {
+    return this.#phase === "finished";
   }
 
   /** Whether it goes on without its client. */

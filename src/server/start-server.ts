@@ -93,7 +93,7 @@ export function listen(
       trimIdle();
     },
   };
-  const idle = new IdleConnections(descriptors.idle, (place) => awaitedConnections(tests, place));
+  const idle = new IdleConnections(descriptors.idle, () => awaitedConnections(tests));
   const tellClosed = closedTeller(emit);
   const trimIdle = (): void => {
     for (const surplus of idle.trim()) {
@@ -163,10 +163,14 @@ function budgetMemory(): MemoryBudget {
   return new MemoryBudget(mostBytes, process.memoryUsage.rss());
 }
 
-/** Data connections that clients at `place` may be about to open. */
-function awaitedConnections(tests: ReadonlySet<ServerTest>, place: string): number {
-  let awaited = 0;
-  for (const test of tests) if (placeOf(test.remoteAddress) === place) awaited += test.awaitedConnections;
+/** Data connections that clients may be about to open, by their places. */
+function awaitedConnections(tests: ReadonlySet<ServerTest>): ReadonlyMap<string, number> {
+  const awaited = new Map<string, number>();
+  for (const { awaitedConnections: count, remoteAddress } of tests) {
+    if (count === 0) continue;
+    const place = placeOf(remoteAddress);
+    awaited.set(place, (awaited.get(place) ?? 0) + count);
+  }
   return awaited;
 }
 

@@ -1,6 +1,8 @@
+import { monotonicSeconds } from "../clock.ts";
 import { placeOf } from "../protocol/address.ts";
 import type { TestId } from "../protocol/messages.ts";
 import type { Handed } from "../streams/spec.ts";
+import { Allowance } from "./allowance.ts";
 
 /** How long the results of a test can be fetched, from the first loss of its client on. */
 const KEEP_MS = 10 * 60_000;
@@ -8,8 +10,14 @@ const KEEP_MS = 10 * 60_000;
 const MAX_KEPT_TESTS = 1000;
 const MAX_KEPT_BYTES = 32 * 1024 * 1024;
 
+/** Each resumption costs the telling of what was missed: a client on a bad link has some at once, and then one each so many seconds. */
+const MOST_RESUMPTIONS = 8;
+const RESUMPTION_SECONDS = 4;
+
 /** A test as the registry knows it. */
 export interface RegisteredTest {
+  /** Only its results are left. */
+  readonly isFinished: boolean;
   /** Whose it is: nobody else may resume it, or send data for it. */
   readonly remoteAddress: string;
   readonly keptBytes: number;
@@ -37,6 +45,7 @@ export class TestRegistry {
   /** When their time is over, in ms of the monotonic clock: a client that comes again does not prolong it. */
   readonly #untilMs = new WeakMap<RegisteredTest, number>();
   readonly #keepMs: number;
+  readonly #resumptions = new WeakMap<RegisteredTest, Allowance>();
 
   constructor(keepMs = KEEP_MS) {
     this.#keepMs = keepMs;
@@ -59,10 +68,16 @@ export class TestRegistry {
     return true;
   }
 
-  /** The test of this token, when `address` is its client's. By digests, whose comparison tells nothing of a token. */
-  resume(token: string, address: string): RegisteredTest | null {
-    const test = this.#byToken.get(digest(token)) ?? null;
-    return test !== null && test.remoteAddress === address ? test : null;
+  /** The test of this token, when `address` is its client's; "later" when that asks too often. By digests, whose comparison tells nothing of a token. */
+  resume(token: string, address: string): RegisteredTest | "later" | null {
+    const test = this.#byToken.get(digest(token));
+    if (test === undefined || test.remoteAddress !== address) return null;
+    // Also of a client that comes again before the loss of its connection is known.
+    if (test.isFinished && this.#keptUntilMs(test) <= performance.now()) return null;
+    const nowSeconds = monotonicSeconds();
+    const allowance = this.#resumptions.get(test) ?? new Allowance(MOST_RESUMPTIONS, RESUMPTION_SECONDS, nowSeconds);
+    this.#resumptions.set(test, allowance);
+    return allowance.take(nowSeconds) ? test : "later";
   }
 
   /** The way to hand something that came from `address` to a stream; null when there is none. */
@@ -78,8 +93,7 @@ export class TestRegistry {
 
   /** Keeps what the test has to tell for a while, without its client. */
   keep(test: RegisteredTest): void {
-    const untilMs = this.#untilMs.get(test) ?? performance.now() + this.#keepMs;
-    this.#untilMs.set(test, untilMs);
+    const untilMs = this.#keptUntilMs(test);
     const timer = setTimeout(() => this.#expire(test), Math.max(0, untilMs - performance.now()));
     timer.unref();
     this.#kept.set(test, { timer, place: placeOf(test.remoteAddress) });
@@ -105,6 +119,12 @@ export class TestRegistry {
     this.#kept.clear();
     this.#byToken.clear();
     this.#byTestId.clear();
+  }
+
+  #keptUntilMs(test: RegisteredTest): number {
+    const untilMs = this.#untilMs.get(test) ?? performance.now() + this.#keepMs;
+    this.#untilMs.set(test, untilMs);
+    return untilMs;
   }
 
   #makeRoom(): void {

@@ -53,6 +53,15 @@ describe("the default class", () => {
   });
 });
 
+test("where a key may be had, and is not asked for, the flags hold for strangers too, who get no more by them", () => {
+  const limits = { maxTimeSeconds: 5, maxBytesPerSecond: 1e9, maxStreams: 200 };
+  const { classes, defaultClass } = makePolicy({ keys: KEYS, auth: "optional", ...limits });
+  expect(defaultClass).toBe("default");
+  expect(classes.find(({ name }) => name === PUBLIC.name)).toEqual({ ...PUBLIC, durationSeconds: 5 });
+  const required = makePolicy({ keys: KEYS, ...limits });
+  expect(required.classes.find(({ name }) => name === PUBLIC.name)).toEqual(PUBLIC);
+});
+
 test.each<[ServerOptions, RegExp]>([
   [
     {

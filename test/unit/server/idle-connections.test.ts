@@ -12,7 +12,7 @@ function come(idle: IdleConnections, connection: IdleConnection): readonly IdleC
   return idle.trim();
 }
 
-const nothingAwaited = (): number => 0;
+const nothingAwaited = (): ReadonlyMap<string, number> => new Map();
 
 describe("connections without a test", () => {
   test("make room one for the other, each for one of the place with the most, the oldest first", () => {
@@ -40,7 +40,7 @@ describe("connections without a test", () => {
   });
 
   test("may be as many more as a test at their place needs", () => {
-    const idle = new IdleConnections(2, (place) => (place === "good" ? 8 : 0));
+    const idle = new IdleConnections(2, () => new Map([["good", 8]]));
     for (let i = 0; i < 8; i++) expect(come(idle, connectionFrom("good"))).toEqual([]);
     const bad = connectionFrom("bad");
     expect(come(idle, bad)).toEqual([]);
@@ -53,7 +53,7 @@ describe("connections without a test", () => {
 
   test("are too many all at once when the test is over that needed them", () => {
     let awaited = 8;
-    const idle = new IdleConnections(2, () => awaited);
+    const idle = new IdleConnections(2, () => new Map([["bad", awaited]]));
     const all = Array.from({ length: 10 }, () => connectionFrom("bad"));
     expect(all.flatMap((connection) => come(idle, connection))).toEqual([]);
     awaited = 3;

@@ -113,6 +113,30 @@ async function expectRefused(client: RawClient): Promise<void> {
   expect(client.messages).toEqual([REFUSED]);
 }
 
+test("a token that is used again and again is answered eight times, then none, and the test goes on", async () => {
+  const one = scripted(THREE);
+  const { token } = await running(one, 3);
+  let last: RawClient | null = null;
+  for (let count = 0; count < 8; count++) {
+    const { client, answer } = await resume(one, token, 0);
+    expect(answer).toEqual({ kind: "resumed", phase: "running", first: 0 });
+    last = client;
+  }
+  const early = await RawClient.connect(one.server.port);
+  early.send({ kind: "resume", token, have: 0 });
+  await early.closed();
+  expect(early.messages).toEqual([]);
+  // Who was answered last has the test still.
+  await eventually(
+    "one client",
+    () => one.server.clients,
+    (clients) => clients === 1,
+  );
+  last?.send({ kind: "end" });
+  await last?.closed();
+  expect(one.events.at(-1)).toMatchObject({ type: "client-ended", message: "the client ended the test early" });
+});
+
 describe("the right token", () => {
   test.each([
     [0, [0, 1, 2]],

@@ -11,6 +11,7 @@ class FakeTest implements RegisteredTest {
   readonly keptBytes: number;
   readonly taken: [number, Handed][] = [];
   expiries = 0;
+  isFinished = false;
 
   constructor(remoteAddress = "192.0.2.1", keptBytes = 100) {
     this.remoteAddress = remoteAddress;
@@ -52,6 +53,31 @@ describe("a token", () => {
     ] as const) {
       expect(registry.resume(token, address)).toBeNull();
     }
+  });
+
+  test("is good for some resumptions at once, and then for one every 4 s", () => {
+    const one = new FakeTest();
+    registry.add(one, "secret");
+    const resumed = () => registry.resume("secret", "192.0.2.1");
+    expect(Array.from({ length: 10 }, resumed)).toEqual([one, one, one, one, one, one, one, one, "later", "later"]);
+    jest.advanceTimersByTime(4000);
+    expect([resumed(), resumed()]).toEqual([one, "later"]);
+    // Whoever is somebody else learns nothing.
+    expect(registry.resume("secret", "192.0.2.2")).toBeNull();
+  });
+
+  test("of a finished test is good for ten minutes, also where the loss of its client was never seen", () => {
+    const one = new FakeTest();
+    registry.add(one, "secret");
+    one.isFinished = true;
+    for (let passedMs = 0; passedMs < KEEP_MS; passedMs += KEEP_MS / 10) {
+      expect(registry.resume("secret", "192.0.2.1")).toBe(one);
+      jest.advanceTimersByTime(KEEP_MS / 10);
+    }
+    expect(registry.resume("secret", "192.0.2.1")).toBeNull();
+    registry.keep(one);
+    jest.advanceTimersByTime(1);
+    expect(one.expiries).toBe(1);
   });
 
   test("is worth nothing once its test is removed", () => {

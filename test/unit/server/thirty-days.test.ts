@@ -56,6 +56,7 @@ test("results of tests whose clients are gone", () => {
     const atMs = performance.now();
     const test: RegisteredTest = {
       remoteAddress: addressOf(random, 1_000),
+      isFinished: true,
       keptBytes: random.oneIn(50) ? 2 ** 21 : random.below(50_000),
       take: () => null,
       expired: () => {
