@@ -9,10 +9,10 @@ export interface Io {
 
 /** Wraps the process's standard streams; made once, as each wrapper listens for their errors. */
 export function standardIo(): Io {
-  return { out: wrap(process.stdout), err: wrap(process.stderr) };
+  return { out: wrap(process.stdout), err: wrap(process.stderr, true) };
 }
 
-function wrap(stream: NodeJS.WriteStream): Output {
+function wrap(stream: NodeJS.WriteStream, isLog = false): Output {
   // Node's own judgement of the terminal, NO_COLOR and FORCE_COLOR.
-  return createOutput(stream, styleText("bold", "x", { stream }) !== "x");
+  return createOutput(stream, styleText("bold", "x", { stream }) !== "x", isLog);
 }

@@ -11,6 +11,8 @@ export interface Output {
   readonly failure: string | null;
   /** Columns of the terminal; 0 = not known. */
   columns(): number;
+  /** Writes that failed, where others may succeed behind them. */
+  readonly failedWrites: number;
   /** Characters that were written, and that nobody has read yet. */
   readonly pendingChars: number;
   write(text: string): void;
@@ -25,15 +27,18 @@ type StandardStream = Pick<NodeJS.WriteStream, "isTTY" | "columns" | "on"> & {
 
 /**
  * Wraps a standard stream. `process.exit` cuts a pipe at what the kernel took so far, so a program that ends through
- * it awaits `flush` first. (`Bun.write(Bun.stdout, …)` would do for pipes, but leaves holes in a file opened by `>>`.)
+ * it awaits `flush` first. A log goes on behind a write that failed: a disk that was full has room again; only a reader is gone for good. (`Bun.write(Bun.stdout, …)` would do for pipes, but leaves holes in a file opened by `>>`.)
  */
-export function createOutput(stream: StandardStream, hasColour: boolean): Output {
+export function createOutput(stream: StandardStream, hasColour: boolean, isLog = false): Output {
   const ended = new AbortController();
   let failure: string | null = null;
   let pendingChars = 0;
   let lastWrite: Promise<void> = Promise.resolve();
 
+  let failedWrites = 0;
+
   function fail(error: unknown): void {
+    if (isLog && systemCodeOf(error) !== "EPIPE") return;
     failure ??= systemCodeOf(error) ?? "EIO";
     ended.abort();
   }
@@ -47,6 +52,9 @@ export function createOutput(stream: StandardStream, hasColour: boolean): Output
     get failure() {
       return failure;
     },
+    get failedWrites() {
+      return failedWrites;
+    },
     get pendingChars() {
       return pendingChars;
     },
@@ -58,7 +66,10 @@ export function createOutput(stream: StandardStream, hasColour: boolean): Output
       lastWrite = new Promise((resolve) => {
         stream.write(text, (error) => {
           pendingChars -= text.length;
-          if (error) fail(error);
+          if (error) {
+            failedWrites++;
+            fail(error);
+          }
           resolve();
         });
       });

@@ -30,7 +30,7 @@ After=network-online.target
 [Service]
 Type=notify
 ExecStart=${[...command, "-s"].map(quoted).join(" ")}
-# Limits and keys are read again; tests go on.
+# Limits, keys and the certificate are read again; tests go on.
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=1

@@ -28,6 +28,7 @@ export interface ServerLogOptions {
 export function createServerLog({ level, style, output, clock }: ServerLogOptions): ServerLog {
   const bounds = new LogBounds<ServerEvent>();
   let lostLines = 0;
+  let toldFailures = 0;
   let timer: Timer | null = null;
 
   const log = createLog({ level, style, colour: output.hasColour, write });
@@ -37,9 +38,10 @@ export function createServerLog({ level, style, output, clock }: ServerLogOption
       lostLines++;
       return;
     }
-    const lost = lostLines;
+    const lost = lostLines + output.failedWrites - toldFailures;
     lostLines = 0;
-    if (lost > 0) log.warn(`${grouped(lost)} lines of this log are lost: nobody read it`, { lost });
+    toldFailures = output.failedWrites;
+    if (lost > 0) log.warn(`${grouped(lost)} lines of this log are lost: nobody took them`, { lost });
     output.write(text);
   }
 

@@ -42,12 +42,12 @@ const ONE_OFF_LIMIT = { clientLimit: 1 };
  */
 export async function runServerMode(invocation: ServerInvocation, io: Io, defects: DefectNet): Promise<number> {
   const { operation } = invocation;
+  const signals = listenForServerSignals();
   const { options } = await loadOptions(invocation.options, invocation.policyPath);
   if (invocation.isCheck) {
     io.out.write(describePolicy(makeServerConfig(options).policy));
     return EXIT_OK;
   }
-  const signals = listenForServerSignals();
   const clock = systemClock();
   const style = logStyleOf(invocation.log.format, process.env["JOURNAL_STREAM"]);
   const log = createServerLog({ level: invocation.log.level, style, output: io.err, clock });
@@ -82,8 +82,13 @@ export async function runServerMode(invocation: ServerInvocation, io: Io, defect
 async function serve(running: Running, { drainSeconds, isOneOff }: ServerOperation): Promise<void> {
   const { server, signals, manager, log } = running;
   const isTold = Promise.race([aborted(signals.drain), aborted(signals.stop)]);
-  const isDone = isOneOff ? running.firstTest : idleFor(running);
-  const isOneOffBegun = await Promise.race([isTold.then(() => false), isDone.then(() => isOneOff)]);
+  const decided = new AbortController();
+  const isOneOffBegun = await Promise.race([
+    isTold.then(() => false),
+    idleFor(running, decided.signal).then(() => false),
+    ...(isOneOff ? [running.firstTest.then(() => true)] : []),
+  ]);
+  decided.abort();
   manager.stopping();
   // Told while it waits for its one test, it goes by what it is told.
   const drained = aborted(signals.drain).then(() => {
@@ -97,11 +102,12 @@ async function serve(running: Running, { drainSeconds, isOneOff }: ServerOperati
   else if (!signals.stop.aborted) await Promise.race([server.drain(SHUTTING_DOWN, drainSeconds), drained, stopped]);
 }
 
-/** Resolves when no test ran for long enough; never, unless that is asked for. */
-async function idleFor({ idle, server, clock, log }: Running): Promise<void> {
+/** Resolves when no test ran for long enough; never, unless that is asked for, or when it is `decided` that all ends. */
+async function idleFor({ idle, server, clock, log }: Running, decided: AbortSignal): Promise<void> {
   if (idle === null) return new Promise(() => {});
   while (!idle.isOver(clock.monotonicSeconds())) {
     await Bun.sleep(IDLE_POLL_MS);
+    if (decided.aborted) return new Promise(() => {});
     if (server.runningTests > 0) idle.busy(clock.monotonicSeconds());
   }
   log.line("info", "shutting down: no test ran for the idle timeout");

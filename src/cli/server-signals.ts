@@ -6,7 +6,7 @@ export interface ServerSignals {
   readonly drain: AbortSignal;
   /** Aborted at a SIGINT, or a second SIGTERM: everything ends now, and clients hear why. */
   readonly stop: AbortSignal;
-  /** At each SIGHUP. */
+  /** At each SIGHUP, and at once where one came before. */
   onReload(reload: () => void): void;
 }
 
@@ -14,7 +14,8 @@ export interface ServerSignals {
 export function listenForServerSignals(): ServerSignals {
   const drain = new AbortController();
   const stop = new AbortController();
-  let reload = (): void => {};
+  let isReloadDue = false;
+  let reload = (): void => void (isReloadDue = true);
   process.on("SIGINT", () => {
     if (stop.signal.aborted) process.exit(EXIT_FORCED);
     stop.abort();
@@ -25,6 +26,9 @@ export function listenForServerSignals(): ServerSignals {
   return {
     drain: drain.signal,
     stop: stop.signal,
-    onReload: (onReload) => void (reload = onReload),
+    onReload(onReload) {
+      reload = onReload;
+      if (isReloadDue) reload();
+    },
   };
 }

@@ -39,14 +39,15 @@ export class ControlListener {
   }
 
   /**
-   * Connections that come from now on see this certificate; those that are there, or wait to be taken, notice nothing. Throws
-   * `usage` where the port has no TLS, and `option-refused` where the system, or TLS itself, does not let it: all stays as it
-   * was then.
+   * Connections that come from now on see this certificate; those that are there, or wait to be taken, notice nothing. False on
+   * a system where only a new server can. Throws `usage` where the port has no TLS, and `option-refused` where the system, or
+   * TLS itself, does not let it: all stays as it was then.
    */
-  showCertificate(tls: TlsIdentity): void {
+  showCertificate(tls: TlsIdentity): boolean {
     if (this.#tls === null) throw new RperfError("usage", "the control port has no TLS: that is for a new server");
-    if (tls.cert === this.#tls.cert && tls.key === this.#tls.key) return;
+    if (tls.cert === this.#tls.cert && tls.key === this.#tls.key) return true;
     const duplicate = duplicateDescriptor(descriptorOf(this.#listener) ?? -1, WHAT);
+    if (!duplicate.ok && !duplicate.supported) return false;
     if (!duplicate.ok) throw new RperfError("option-refused", duplicate.message);
     const before = this.#listener;
     try {
@@ -57,6 +58,7 @@ export class ControlListener {
     }
     this.#tls = tls;
     before.stop(false);
+    return true;
   }
 
   /** Takes no connection any more; those that were taken are the caller's to close. */

@@ -131,7 +131,8 @@ export function listen(
     },
     reload(policy, tls = null) {
       const identity = checkTlsIdentity(tls);
-      if (identity !== null) listener.showCertificate(identity);
+      const isShown = identity === null || listener.showCertificate(identity);
+      if (!isShown) emit({ type: "warning", client: null, message: "on this system a certificate takes a restart" });
       gate.policy = policy;
     },
     get runningTests() {

@@ -17,6 +17,7 @@ export class TestLimits {
   readonly #onOver: (why: string) => void;
   #begunSeconds: number | null = null;
   #isEndTold = true;
+  #isStopped = false;
   #cancelEnd = (): void => {};
 
   constructor(claim: Claim, onOver: (why: string) => void) {
@@ -47,7 +48,9 @@ export class TestLimits {
     this.#endAt(seconds, lastSeconds(this.#claim.limits, this.#isEndTold));
   }
 
+  /** Figures that are told later count, and end nothing. */
   stop(): void {
+    this.#isStopped = true;
     this.#cancelEnd();
   }
 
@@ -60,7 +63,7 @@ export class TestLimits {
   /** Whatever it waits for, it ends by itself in time, or is ended. `most`: behind its begin; null = never. */
   #endAt(begunSeconds: number, most: number | null): void {
     this.#cancelEnd();
-    if (most === null) return;
+    if (most === null || this.#isStopped) return;
     const leftMs = Math.max(0, (begunSeconds + most) * 1000 - performance.now());
     this.#cancelEnd = runAfter(leftMs, () => this.#onOver(overtimeReason(this.#claim.limits)));
   }

@@ -102,8 +102,8 @@ export class ListenSource implements ConnectionSource {
    */
   #makeRoom(): void {
     const ofAddresses = Map.groupBy(this.#candidates, ([, { address }]) => address);
-    const [most = []] = [...ofAddresses.values()].toSorted((one, other) => other.length - one.length);
-    const oldest = most.find(([socket, { matcher }]) => !isToBeAdmitted(socket, matcher));
+    const mostFirst = [...ofAddresses.values()].toSorted((one, other) => other.length - one.length).flat();
+    const oldest = mostFirst.find(([socket, { matcher }]) => !isToBeAdmitted(socket, matcher));
     if (oldest === undefined) return;
     const [socket] = oldest;
     this.#candidates.delete(socket);

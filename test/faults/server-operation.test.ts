@@ -115,6 +115,12 @@ test.concurrent(
 );
 
 describe("--one-off", () => {
+  test.concurrent("it exits when nobody begins a test within --idle-timeout", async () => {
+    const { server } = await serve(["--one-off", "--idle-timeout", "1"]);
+    expect(await exitOf(server)).toBe(0);
+    expect(server.stderr).toContain("no test ran for the idle timeout");
+  });
+
   test.concurrent("it exits 0 behind the first test, of which others hear; who began none does not count", async () => {
     const { server, port } = await serve(["--one-off"]);
     const nobody = await RawClient.connect(port);

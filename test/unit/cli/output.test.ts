@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { tmpdir } from "node:os";
+import { createOutput } from "../../../src/cli/output.ts";
 import { ROOT, run } from "../../support/process.ts";
 
 const SIZE = 3_000_000;
@@ -46,4 +47,26 @@ test("a file is appended to without a hole", async () => {
   await Bun.file(file).delete();
   expect(text.slice(0, 14)).toBe("before\nfirst\nx");
   expect(text.length).toBe("before\nfirst\n".length + SIZE + "\nlast\n".length);
+});
+
+test.each([
+  [false, "ENOSPC", 1],
+  [true, null, 2],
+])("a write that fails is the last one, but of a log (%p)", (isLog, failure, written) => {
+  const texts: string[] = [];
+  const stream = {
+    isTTY: false,
+    columns: 0,
+    on: () => process.stdout,
+    write(text: string, done: (error?: Error | null) => void) {
+      texts.push(text);
+      done(texts.length === 1 ? Object.assign(new Error("full"), { code: "ENOSPC" }) : null);
+      return true;
+    },
+  };
+  const output = createOutput(stream, false, isLog);
+  for (const text of ["one", "two"]) output.write(text);
+  expect({ failure: output.failure, written: texts.length }).toEqual({ failure, written });
+  expect(output.failedWrites).toBe(1);
+  expect(output.ended.aborted).toBe(!isLog);
 });

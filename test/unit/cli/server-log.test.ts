@@ -17,6 +17,7 @@ class StuckOutput implements Output {
   readonly hasColour = false;
   readonly ended = new AbortController().signal;
   readonly failure = null;
+  failedWrites = 0;
   written = "";
   readChars = 0;
 
@@ -60,9 +61,19 @@ describe("a reader that has stopped reading", () => {
     log.event(REFUSED);
     const [lost, last] = linesOf(output).slice(-2);
     expect(lost).toMatchObject({ level: "warn", lost: 2000 - told });
-    expect(lost?.["message"]).toMatch(/^\d[\d,]* lines of this log are lost: nobody read it$/);
+    expect(lost?.["message"]).toMatch(/^\d[\d,]* lines of this log are lost: nobody took them$/);
     expect(last).toMatchObject({ event: "client-refused" });
   });
+});
+
+test("lines that the system did not take are told of by the next one", () => {
+  const output = new StuckOutput();
+  const log = logOver(output, () => 0);
+  log.line("info", "one");
+  output.failedWrites = 3;
+  log.line("info", "two");
+  log.line("info", "three");
+  expect(linesOf(output).map(({ lost }) => lost)).toEqual([undefined, 3, undefined, undefined]);
 });
 
 describe("a flood", () => {

@@ -48,6 +48,13 @@ describe("a test of a class that has 10 s", () => {
     expect(told).toEqual([OVER]);
   });
 
+  test("whose last figures come behind its end is not begun by them", () => {
+    const watch = limits.watch(forward({ extensions: null }));
+    limits.stop();
+    watch(0, received(1000));
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
   test("that sends before it begins has begun by that", () => {
     const watch = limits.watch(forward({ extensions: null }));
     watch(0, received(0));
