@@ -27,7 +27,8 @@ type StandardStream = Pick<NodeJS.WriteStream, "isTTY" | "columns" | "on"> & {
 
 /**
  * Wraps a standard stream. `process.exit` cuts a pipe at what the kernel took so far, so a program that ends through
- * it awaits `flush` first. A log goes on behind a write that failed: a disk that was full has room again; only a reader is gone for good. (`Bun.write(Bun.stdout, …)` would do for pipes, but leaves holes in a file opened by `>>`.)
+ * it awaits `flush` first. (`Bun.write(Bun.stdout, …)` would do for pipes, but leaves holes in a file opened by `>>`.)
+ * A log goes on behind a write that failed: a disk that was full may have room again; only a reader is gone for good.
  */
 export function createOutput(stream: StandardStream, hasColour: boolean, isLog = false): Output {
   const ended = new AbortController();

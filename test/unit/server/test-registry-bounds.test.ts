@@ -12,7 +12,7 @@ let registry = new TestRegistry(LONG_MS);
 afterEach(() => registry.clear());
 
 function registered(keptBytes: number, onExpired: () => void = () => {}): RegisteredTest {
-  return { remoteAddress: ADDRESS, isFinished: true, keptBytes, take: () => null, expired: onExpired };
+  return { remoteAddress: ADDRESS, isFinished: false, keptBytes, take: () => null, expired: onExpired };
 }
 
 /** Keeps so many tests, and gives the numbers of those that went, in order. */
