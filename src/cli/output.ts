@@ -33,10 +33,9 @@ type StandardStream = Pick<NodeJS.WriteStream, "isTTY" | "columns" | "on"> & {
 export function createOutput(stream: StandardStream, hasColour: boolean, isLog = false): Output {
   const ended = new AbortController();
   let failure: string | null = null;
+  let failedWrites = 0;
   let pendingChars = 0;
   let lastWrite: Promise<void> = Promise.resolve();
-
-  let failedWrites = 0;
 
   function fail(error: unknown): void {
     if (isLog && systemCodeOf(error) !== "EPIPE") return;

@@ -63,6 +63,11 @@ export interface StreamCommons {
   readonly endpoint: Endpoint;
 }
 
+/** Of the reports of both sides; `granted` null = the server is an original. */
+export function intervalSecondsOf(granted: Extensions | null): number {
+  return granted?.intervalSeconds ?? REPORT_INTERVAL_SECONDS;
+}
+
 function commonSpec({ config, testId, streamIndex, affinityCpu, granted, endpoint }: StreamCommons) {
   const { family, lengthBytes, offload } = config;
   return {
@@ -74,7 +79,7 @@ function commonSpec({ config, testId, streamIndex, affinityCpu, granted, endpoin
     affinityCpu,
     endpoint,
     path: pathOf(config, streamIndex),
-    intervalSeconds: granted?.intervalSeconds ?? REPORT_INTERVAL_SECONDS,
+    intervalSeconds: intervalSecondsOf(granted),
   };
 }
 

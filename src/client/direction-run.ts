@@ -1,4 +1,3 @@
-import { REPORT_INTERVAL_SECONDS } from "../config/limits.ts";
 import type { TestConfig } from "../config/types.ts";
 import { RperfError } from "../errors.ts";
 import type { Extensions, SentTotals } from "../protocol/messages.ts";
@@ -7,7 +6,7 @@ import { type Direction, NO_TOTALS, type Side, type SideTotals } from "../result
 import type { Interval } from "../stats/interval.ts";
 import { type StreamEnd, type StreamFailure, StreamGroup } from "../workers/stream-group.ts";
 import type { StreamWorker } from "../workers/worker-thread.ts";
-import { receiverTerms } from "./configuration.ts";
+import { intervalSecondsOf, receiverTerms } from "./configuration.ts";
 import type { ClientEvent } from "./events.ts";
 import type { RunningMessage } from "./inbox.ts";
 
@@ -87,9 +86,8 @@ export class DirectionRun {
     return this.#serverFailure;
   }
 
-  /** Of the reports of both sides. */
   get intervalSeconds(): number {
-    return this.granted?.intervalSeconds ?? REPORT_INTERVAL_SECONDS;
+    return intervalSecondsOf(this.granted);
   }
 
   /** Final counts of this side's senders that the server may not have heard of. */

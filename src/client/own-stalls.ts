@@ -4,20 +4,16 @@ export class OwnStalls {
   #lastMs: number;
   #stalledMs = 0;
 
-  /** `tick` is to be called every `tickMs`; all times are of one monotonic clock. */
+  /** `sinceRestartMs` is to be called every `tickMs`, or oftener; all times are of one monotonic clock. */
   constructor(tickMs: number, nowMs: number) {
     this.#tickMs = tickMs;
     this.#lastMs = nowMs;
   }
 
-  tick(nowMs: number): void {
+  /** So many ms since the last `restart`, a stall included that ends just now: a call that comes late tells of one. */
+  sinceRestartMs(nowMs: number): number {
     this.#stalledMs += Math.max(0, nowMs - this.#lastMs - this.#tickMs);
     this.#lastMs = nowMs;
-  }
-
-  /** So many ms since the last `restart`, a stall included that ends just now and of which no tick has told yet. */
-  sinceRestartMs(nowMs: number): number {
-    this.tick(nowMs);
     return this.#stalledMs;
   }
 

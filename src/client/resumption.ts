@@ -10,7 +10,7 @@ import type { ServerLink } from "./server-link.ts";
 /** Between two attempts, doubled up to the most. */
 const FIRST_BACKOFF_MS = 100;
 const MOST_BACKOFF_MS = 1000;
-/** A connection that was had again is good when it has lasted so long: else the next attempt comes as late as behind a failure. */
+/** A connection that was had again is good when it has lasted so long: else the next attempt waits as behind a failure. */
 const GOOD_AFTER_MS = 2000;
 /** A host that answers, and where nobody listens any more: a server that so many attempts in turn do not find is gone. */
 const MOST_REFUSALS = 4;

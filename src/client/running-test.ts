@@ -23,7 +23,7 @@ const WATCH_INTERVAL_MS = 250;
  */
 const COMPLETION_TIMEOUT_MS = 5000;
 const MAX_COMPLETION_MS = 30_000;
-/** A test that its server does not end is ended here: so long behind whatever else may be waited for behind the planned end. */
+/** A test that its server does not end is ended here: so long behind whatever else is waited for behind the planned end. */
 const OVERDUE_SECONDS = MAX_COMPLETION_MS / 1000 + 5;
 /** How long streams that were told to stop may take to tell their last figures. */
 const STOP_TIMEOUT_MS = 1000;
@@ -119,7 +119,9 @@ export class RunningTest {
     if (signal.aborted) onAbort();
     this.#ownStalls.restart(performance.now());
     const timer = setInterval(() => this.#watchSilence(), WATCH_INTERVAL_MS);
-    const cancelOverdue = runAfter(this.#mostSeconds * 1000, () => this.#overdue());
+    const { durationSeconds, resumeTimeoutSeconds } = this.#config;
+    const behindSeconds = resumeTimeoutSeconds + OVERDUE_SECONDS;
+    const cancelOverdue = runAfter((durationSeconds + behindSeconds) * 1000, () => this.#overdue(behindSeconds));
     return () => {
       signal.removeEventListener("abort", onAbort);
       clearInterval(timer);
@@ -135,12 +137,7 @@ export class RunningTest {
     return Math.max(...this.directions.map(({ intervalSeconds }) => intervalSeconds));
   }
 
-  get #mostSeconds(): number {
-    return this.#config.durationSeconds + this.#config.resumeTimeoutSeconds + OVERDUE_SECONDS;
-  }
-
-  #overdue(): void {
-    const behindSeconds = this.#mostSeconds - this.#config.durationSeconds;
+  #overdue(behindSeconds: number): void {
     const message = `${this.#link.endpoint} did not end the test within ${behindSeconds} s of its planned end`;
     this.#earlyEnd.resolve({ outcome: "partial", error: new RperfError("peer-lost", message) });
   }

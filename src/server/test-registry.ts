@@ -10,7 +10,7 @@ const KEEP_MS = 10 * 60_000;
 const MAX_KEPT_TESTS = 1000;
 const MAX_KEPT_BYTES = 32 * 1024 * 1024;
 
-/** Each resumption costs the telling of what was missed: a client on a bad link has some at once, and then one each so many seconds. */
+/** Each costs the telling of what was missed: a client on a bad link has some at once, then one each so many seconds. */
 const MOST_RESUMPTIONS = 8;
 const RESUMPTION_SECONDS = 4;
 
@@ -68,13 +68,16 @@ export class TestRegistry {
     return true;
   }
 
-  /** The test of this token, when `address` is its client's; "later" when that asks too often. By digests, whose comparison tells nothing of a token. */
+  /**
+   * The test of this token, when `address` is its client's; "later" when that asks too often. By digests, whose comparison
+   * tells nothing of a token.
+   */
   resume(token: string, address: string): RegisteredTest | "later" | null {
     const test = this.#byToken.get(digest(token));
     if (test === undefined || test.remoteAddress !== address) return null;
     // Also of a client that comes again before the loss of its connection is known.
-    if (test.isFinished && this.#keptUntilMs(test) <= performance.now()) return null;
     const nowSeconds = monotonicSeconds();
+    if (test.isFinished && this.#keptUntilMs(test) <= nowSeconds * 1000) return null;
     const allowance = this.#resumptions.get(test) ?? new Allowance(MOST_RESUMPTIONS, RESUMPTION_SECONDS, nowSeconds);
     this.#resumptions.set(test, allowance);
     return allowance.take(nowSeconds) ? test : "later";

@@ -1,8 +1,9 @@
 // The control port behind TLS: who is reached is who was meant, whoever relays; plain and TLS do not meet in silence.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
-import { ATTACKER, AUTHORITY, type Certificate, ELSEWHERE, SERVER } from "../support/certificates.ts";
 import { connect as connectTls } from "node:tls";
+
+import { ATTACKER, AUTHORITY, type Certificate, ELSEWHERE, SERVER } from "../support/certificates.ts";
 import { makePolicy, runClient, startServer } from "../../src/index.ts";
 import { complaintOf, EXIT_FAILED, expectTotalsOf, linesOf, ourDocumentOf } from "../support/cli.ts";
 import { ControlProxy } from "../support/control-proxy.ts";

@@ -1,12 +1,11 @@
 // What a server may not do to a client: keep it, fill its memory, or change what was told.
 import { describe, expect, test } from "bun:test";
 import { testsUnless } from "../../support/conditional.ts";
-import { type Course, DONE, DONE_AT_ONCE, PREPARED, RESULT, runCourse } from "./course.ts";
+import { type Course, DONE, DONE_AT_ONCE, GRANTED, RESULT, runCourse } from "./course.ts";
 
 const linux = testsUnless(process.platform === "linux" ? null : "dialling is Linux's");
 const SLOW_TEST_MS = 60_000;
 const SENT = { ...RESULT, kind: "send", bytes_received: undefined, bytes_sent: 5, sends_blocked: 0 };
-const GRANTED = { version: 3, resume: { token: "secret" } };
 
 /** Does it behind the begin. */
 function atBegin(act: Course["answer"]): Course["answer"] {
@@ -86,7 +85,7 @@ describe("results", () => {
 
   test("of an original come once a second, whatever was asked for: that is no outage", async () => {
     const { result } = await runCourse({
-      script: { prepare: PREPARED, start: DONE_AT_ONCE.start },
+      script: DONE_AT_ONCE,
       options: { intervalSeconds: 0.1 },
       extensions: null,
       answer: atBegin((_message, { send }) => {

@@ -19,7 +19,7 @@ export const RESULT = {
   bytes_received: 5,
 };
 export const DONE = { kind: "done", origin: "server", stream_idx: 0, role: "download" };
-const GRANTED = { version: 3, resume: { token: "secret" } };
+export const GRANTED = { version: 3, resume: { token: "secret" } };
 
 const REPORT = {
   totals: { books: null, bufferDrops: null, sendsRefused: null, bytesUndelivered: null },
