@@ -42,6 +42,9 @@ const WAITING: ReadonlySet<string> = new Set([
 ]);
 const WAITING_AT_ONCE = 3;
 
+const MOST_REASON_LINES = 12;
+const MOST_REASON_CHARS = 200;
+
 const CHECKS: readonly (readonly [name: string, command: readonly string[]])[] = [
   ["format", [process.execPath, "fmt", "--check"]],
   ["lint", [process.execPath, "node_modules/oxlint/bin/oxlint", "--type-aware", "--deny-warnings"]],
@@ -78,6 +81,19 @@ function unescape(text: string): string {
   );
 }
 
+/** What a failed test said, and where: of a run with much output its end alone may be kept. */
+function reasonOf(body: string): string {
+  const [, attributes = "", text = ""] = /<(?:failure|error)\b([^>]*?)(?:\/>|>([^<]*))/.exec(body) ?? [];
+  const said = text === "" ? (/\bmessage="([^"]*)"/.exec(attributes)?.[1] ?? "") : text;
+  const lines = unescape(said)
+    .split("\n")
+    .filter((line) => line.trim() !== "");
+  return lines
+    .slice(0, MOST_REASON_LINES)
+    .map((line) => `\n      ${line.trim().slice(0, MOST_REASON_CHARS)}`)
+    .join("");
+}
+
 /** Reads bun's JUnit report; null when there is none, as for a file that fails to load or that holds no test. */
 async function readReport(path: string) {
   const report = Bun.file(path);
@@ -92,7 +108,7 @@ async function readReport(path: string) {
     const name = suite === "" ? attribute("name") : `${suite} > ${attribute("name")}`;
     if (end === "/") result.passes += 1;
     else if (body.includes("<skipped")) result.skipped.push(name);
-    else if (body.includes("<failure") || body.includes("<error")) result.failed.push(name);
+    else if (body.includes("<failure") || body.includes("<error")) result.failed.push(`${name}${reasonOf(body)}`);
     else result.passes += 1;
   }
   return result;
