@@ -86,13 +86,15 @@ export class Gate {
     this.#closedBecause = reason;
   }
 
-  /** Rejects with `peer-protocol` whose message tells the client why it is not let in. */
+  /** Rejects with `peer-protocol` whose message tells the client why it is not let in, and with `stopped` when it has gone. */
   async pass(applicant: Applicant): Promise<Lease> {
     const { earlier, configuration, remoteAddress } = applicant;
     if (this.#closedBecause !== null && earlier === null) throw new RperfError("peer-protocol", this.#closedBecause);
     const proven = await this.#authenticator.authenticate(applicant, this.#policy);
     const keyId = proven?.keyId ?? null;
     const derived = proven?.derived ?? null;
+    // What it had may be given back by now, and what is taken from here on would be nobody's.
+    if (applicant.signal.aborted) throw new RperfError("stopped", "the client has gone");
     if (earlier !== null) {
       if (earlier.keyId !== keyId) throw new RperfError("peer-protocol", TWO_KEYS);
       earlier.extend(configuration);
