@@ -5,7 +5,7 @@ import type { DerivedSecrets } from "../protocol/auth.ts";
 import type { ClientMessage, Configuration, ServerMessage } from "../protocol/messages.ts";
 import { Authenticator } from "./authenticate.ts";
 import { type Claim, ClassBooks } from "./class-books.ts";
-import { type Place, Places, type Surroundings } from "./places.ts";
+import { goneError, type Place, Places, type Surroundings } from "./places.ts";
 
 /** What is below takes a privilege to listen at (RFC 6335, 6): no receiver of a test should. */
 const FIRST_USER_PORT = 1024;
@@ -94,7 +94,7 @@ export class Gate {
     const keyId = proven?.keyId ?? null;
     const derived = proven?.derived ?? null;
     // What it had may be given back by now, and what is taken from here on would be nobody's.
-    if (applicant.signal.aborted) throw new RperfError("stopped", "the client has gone");
+    if (applicant.signal.aborted) throw goneError();
     if (earlier !== null) {
       if (earlier.keyId !== keyId) throw new RperfError("peer-protocol", TWO_KEYS);
       earlier.extend(configuration);

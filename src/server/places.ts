@@ -34,6 +34,11 @@ export interface Surroundings {
   readonly guarded: Guarded;
 }
 
+/** What an applicant that nobody waits for any more ends with. */
+export function goneError(): RperfError {
+  return new RperfError("stopped", "the client has gone");
+}
+
 interface Waiter {
   readonly applicant: Applicant;
   /** Throws `peer-protocol` where it may not come in any more. */
@@ -100,7 +105,7 @@ export class Places {
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const { signal } = who.applicant;
-    const gone = (): void => this.#giveUp(guest, new RperfError("stopped", "the client has gone"));
+    const gone = (): void => this.#giveUp(guest, goneError());
     const timer = setTimeout(() => this.#guarded.run(() => this.#expire(guest, waitSeconds)), waitSeconds * 1000);
     this.#waiters.set(guest, { ...who, resolve, reject });
     signal.addEventListener("abort", gone);

@@ -3,26 +3,13 @@ import { makePolicy } from "../../../src/config/server-config.ts";
 import { messageOf } from "../../../src/errors.ts";
 import type { Configuration } from "../../../src/protocol/messages.ts";
 import { DescriptorBudget } from "../../../src/server/descriptor-budget.ts";
-import { type Applicant, Gate, type Lease } from "../../../src/server/gate.ts";
+import { Gate } from "../../../src/server/gate.ts";
 import { Guard } from "../../../src/server/guard.ts";
 import { bytesOf, MemoryBudget } from "../../../src/server/memory-budget.ts";
 import { eventually } from "../../support/eventually.ts";
 import { failureOf } from "../workers/streams.ts";
+import { applicant } from "./applicants.ts";
 import { forward, reverse } from "./configurations.ts";
-
-function applicant(configuration: Configuration, earlier: Lease | null, signal: AbortSignal): Applicant {
-  return {
-    remoteAddress: "192.0.2.1",
-    configuration,
-    body: new Uint8Array(0),
-    keyingMaterial: null,
-    earlier,
-    signal,
-    isCounted: () => {},
-    tell: () => {},
-    proof: () => Promise.reject(new Error("nobody asks")),
-  };
-}
 
 /** With memory for the streams of `configuration` alone, and a class that may have 20,000 bytes a day: two times `forward()`. */
 function narrowGate(configuration: Configuration): Gate {
@@ -48,7 +35,7 @@ test.each(["before", "behind"] as const)(
     const failure = await second;
     // Its memory is free a moment later.
     const wholeDay = forward({}, { durationSeconds: 20 });
-    const next = () => gate.pass(applicant(wholeDay, null, new AbortController().signal));
+    const next = () => gate.pass(applicant(wholeDay));
     const found = await eventually(
       "room",
       () => next().catch(messageOf),

@@ -12,6 +12,7 @@ import { StreamWorkerPool } from "../../../src/workers/stream-worker-pool.ts";
 import { eventually } from "../../support/eventually.ts";
 import { downloadConfiguration, RawClient, uploadConfiguration } from "../../support/raw-client.ts";
 import { failureOf } from "../workers/streams.ts";
+import { applicant } from "./applicants.ts";
 import { forward, reverse } from "./configurations.ts";
 
 const MIB = 1024 * 1024;
@@ -56,18 +57,6 @@ describe("a place", () => {
     const surroundings = { descriptors, memory: new MemoryBudget(2 * bytes, 0), cpus: 0, guarded };
     return new Places({ clientLimit: 0, queueLimit: 0 }, surroundings);
   }
-
-  const applicant = (configuration: Configuration) => ({
-    remoteAddress: from.place,
-    configuration,
-    body: new Uint8Array(0),
-    keyingMaterial: null,
-    earlier: null,
-    signal: new AbortController().signal,
-    isCounted: () => {},
-    tell: () => {},
-    proof: () => Promise.reject(new Error("nobody asks")),
-  });
 
   test("is refused, with the reason, where its streams would take too much, and smaller ones are served", async () => {
     const places = placesWith(bytesOf(big, 0) - 1);

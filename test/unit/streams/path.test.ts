@@ -3,7 +3,8 @@ import { readCongestionControl, readDscp, readSegmentLimit } from "../../../ffi/
 import { closeDescriptor, openSocket } from "../../../ffi/open-socket.ts";
 import { applyPath, applyPathBeforeConnect, boundTo, checkPath, hasOwnName } from "../../../src/streams/path.ts";
 import { testsUnless } from "../../support/conditional.ts";
-import { NO_PATH, openSockets, senderSpec } from "./recorder.ts";
+import { openSockets } from "../../support/open-sockets.ts";
+import { NO_PATH, senderSpec } from "./recorder.ts";
 
 const linux = testsUnless(process.platform === "linux" ? null : "the options are Linux's");
 

@@ -1,6 +1,5 @@
 // What the tests of streams share: specs, streams whose events are kept, and pairs of them. All run on this thread.
 import { expect } from "bun:test";
-import { readdirSync, readlinkSync } from "node:fs";
 import { systemClock } from "../../../src/clock.ts";
 import { createStream } from "../../../src/streams/create-stream.ts";
 import type {
@@ -192,19 +191,6 @@ export async function runPair(...args: Parameters<typeof startPair>): Promise<Pa
 /** Waits for its sender's count, as between two of ours. */
 export function patientSpec(changes: Partial<ReceiverSpec> = {}): ReceiverSpec {
   return receiverSpec("udp", { isPatient: true, ...changes });
-}
-
-/** The sockets that this process holds; -1 where the system does not tell. */
-export function openSockets(): number {
-  if (process.platform !== "linux") return -1;
-  return readdirSync("/proc/self/fd").filter((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith("socket:");
-    } catch {
-      // Closed meanwhile, such as the one that lists the folder.
-      return false;
-    }
-  }).length;
 }
 
 export function sum(values: readonly number[]): number {

@@ -10,18 +10,9 @@ import { testsUnless } from "../../support/conditional.ts";
 import { eventually, within } from "../../support/eventually.ts";
 import { freePort } from "../../support/ports.ts";
 import { connectTcp, frameOf, type RawMessage, tcpBuffer, unframe } from "../../support/raw-client.ts";
+import { openSockets } from "../../support/open-sockets.ts";
 import { granted } from "../ffi/sockets.ts";
-import {
-  listenAt,
-  NO_PATH,
-  openSockets,
-  type Pair,
-  receiverSpec,
-  Recorder,
-  senderSpec,
-  TEST_ID,
-  until,
-} from "./recorder.ts";
+import { listenAt, NO_PATH, type Pair, receiverSpec, Recorder, senderSpec, TEST_ID, until } from "./recorder.ts";
 
 const linux = testsUnless(process.platform === "linux" ? null : "only Linux has all of 127.0.0.0/8, and /proc");
 const SLOW_TEST_MS = 30_000;

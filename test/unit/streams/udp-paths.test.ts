@@ -7,7 +7,8 @@ import { closeDescriptor, localEndpoint, remoteEndpoint } from "../../../ffi/ope
 import { testsUnless } from "../../support/conditional.ts";
 import { eventually } from "../../support/eventually.ts";
 import { freePort } from "../../support/ports.ts";
-import { listenAt, NO_PATH, openSockets, patientSpec, Recorder, senderSpec, sum, TEST_ID, until } from "./recorder.ts";
+import { openSockets } from "../../support/open-sockets.ts";
+import { listenAt, NO_PATH, patientSpec, Recorder, senderSpec, sum, TEST_ID, until } from "./recorder.ts";
 import type { Endpoint } from "../../../src/streams/spec.ts";
 
 const linux = testsUnless(process.platform === "linux" ? null : "only Linux has all of 127.0.0.0/8, and /proc");

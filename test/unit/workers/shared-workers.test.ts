@@ -1,11 +1,11 @@
 // Slow streams of different tests on one Worker: real Workers, real sockets.
 import { afterEach, describe, expect, test } from "bun:test";
-import { readdirSync, readlinkSync } from "node:fs";
 import { spawnWorker } from "../../../src/spawn-worker.ts";
 import { StreamWorkerPool, type WorkerRequest } from "../../../src/workers/stream-worker-pool.ts";
 import type { StreamWorker } from "../../../src/workers/worker-thread.ts";
 import { testsUnless } from "../../support/conditional.ts";
 import { eventually } from "../../support/eventually.ts";
+import { openSockets } from "../../support/open-sockets.ts";
 import { anyRate, countedBytes, ELSEWHERE, failureOf, prepare, RECEIVER, receiverOn, senderTo } from "./streams.ts";
 
 const SLOW_BYTES_PER_SECOND = 125_000;
@@ -13,7 +13,7 @@ const SLOW_BYTES_PER_SECOND = 125_000;
 const onLinux = testsUnless(process.platform === "linux" ? null : "there is no /proc on this system");
 
 /** Such as the standard streams, where the tests run below a service. */
-const INHERITED: readonly string[] = openSockets();
+const INHERITED = openSockets();
 
 let spawnOne: () => Worker = spawnWorker;
 const raw: Worker[] = [];
@@ -292,20 +292,7 @@ async function noSockets(): Promise<void> {
   await eventually("sockets", sockets, (count) => count === 0);
 }
 
-/** The sockets that this process holds, all its threads together, beyond what it was started with. */
+/** The sockets that this process holds beyond what it was started with. */
 function sockets(): number {
-  return openSockets().filter((socket) => !INHERITED.includes(socket)).length;
-}
-
-function openSockets(): string[] {
-  if (process.platform !== "linux") return [];
-  const links = readdirSync("/proc/self/fd").map((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`);
-    } catch {
-      // Closed meanwhile, such as the one that lists the folder.
-      return "";
-    }
-  });
-  return links.filter((link) => link.startsWith("socket:"));
+  return openSockets() - INHERITED;
 }
